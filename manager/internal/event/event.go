@@ -1,0 +1,75 @@
+// Package event carries what changed in the manager to whoever shows it: one
+// bus in the process, told after a change is durable.
+package event
+
+import (
+	"sync"
+
+	"discordcloud/pkg/cloud"
+)
+
+// Action is what happened to an entry.
+type Action string
+
+// What can happen to an entry.
+const (
+	Added   Action = "added"
+	Changed Action = "changed" // content, sharing, thumbnail
+	Moved   Action = "moved"   // name, folder, or both
+	Removed Action = "removed" // with all below it
+)
+
+// Change is one change of one entry.
+type Change struct {
+	Action Action
+	Entry  cloud.Entry // after the change; as it was if it is gone
+	Path   []string    // folder of the entry, after the change
+	// Of Moved only:
+	OldPath   []string
+	OldName   string
+	OldParent cloud.EntryID
+	// SharedWith lists the users who have a share of the entry: Entry.Share is
+	// nil in a Change, since it is told to many.
+	SharedWith []cloud.Share
+}
+
+// Session tells that sessions of a user have ended.
+type Session struct {
+	User   cloud.UserID
+	IDs    []string // empty for all of the user's
+	Reason string   // fit to be shown
+}
+
+// Bus hands each value to every subscriber, in order. The zero Bus is ready.
+type Bus struct {
+	mu   sync.Mutex
+	next int
+	subs map[int]func(any)
+}
+
+// Subscribe has f called with each *Change and *Session until cancel is called.
+// f must not block and must not call the bus.
+func (b *Bus) Subscribe(f func(any)) (cancel func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.subs == nil {
+		b.subs = map[int]func(any){}
+	}
+	id := b.next
+	b.next++
+	b.subs[id] = f
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.subs, id)
+	}
+}
+
+// Publish tells all subscribers.
+func (b *Bus) Publish(v any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, f := range b.subs {
+		f(v)
+	}
+}

@@ -1,0 +1,321 @@
+// Package meta is the contract of the manager's database: accounts, the tree,
+// objects with their chunks, and uploads under way. It decides nothing about
+// who may do what; callers hand in a check where a decision must be made
+// inside a transaction.
+//
+// Order of writing: a file entry refers only to an object whose chunks are all
+// stored; every method that returns nil has made its change durable.
+package meta
+
+import (
+	"context"
+	"time"
+
+	"discordcloud/pkg/cloud"
+)
+
+// Store is the database. Implementations are safe for concurrent use and pass
+// metatest.Run. Errors are wrapped around the kinds of package cloud.
+type Store interface {
+	Accounts
+	Tree
+	Objects
+	Uploads
+
+	// KeyIDs gives the ids of the master keys that the store was opened with
+	// first, nil for a store that has never had one.
+	KeyIDs(ctx context.Context) ([]string, error)
+	// AddKeyIDs remembers that objects may be sealed under these keys.
+	AddKeyIDs(ctx context.Context, ids []string) error
+	// Check verifies the integrity of the database and of what rows say of each
+	// other, and gives one line for each fault found.
+	Check(ctx context.Context) ([]string, error)
+	// Ping tells whether the database answers.
+	Ping(ctx context.Context) error
+	Close() error
+}
+
+// Credentials are a user with the secrets that belong to the account.
+type Credentials struct {
+	cloud.User
+	Password string // PHC string
+}
+
+// Session is one sign-in. Tokens name a session; without its row they are void.
+type Session struct {
+	ID        string // random, 128 bits or more
+	User      cloud.UserID
+	CreatedAt time.Time
+	UsedAt    time.Time // kept to the minute or so, not exact
+	ExpiresAt time.Time
+	Agent     string // User-Agent at sign-in, shortened
+	Address   string // of the peer at sign-in
+}
+
+// Accounts keeps users and their sessions.
+type Accounts interface {
+	// CreateUser adds a user. ErrExists if the name is taken; names that differ
+	// only in case count as the same. With first, it does so only while there
+	// are no users at all, else ErrDenied: of two at once, one wins.
+	CreateUser(ctx context.Context, name, password string, administrator, first bool) (cloud.User, error)
+	User(ctx context.Context, id cloud.UserID) (cloud.User, error)
+	// Credentials finds a user by name, exactly as written.
+	Credentials(ctx context.Context, name string) (Credentials, error)
+	// Users lists those whose name contains query (all for ""), by name.
+	Users(ctx context.Context, query string, limit int) ([]cloud.User, error)
+	CountUsers(ctx context.Context) (int, error)
+	// SetPassword replaces the password and ends all sessions of the user,
+	// whose ids it returns.
+	SetPassword(ctx context.Context, id cloud.UserID, password string) ([]string, error)
+	// Rehash replaces the stored form of an unchanged password, if it still is
+	// old; sessions stay.
+	Rehash(ctx context.Context, id cloud.UserID, old, password string) error
+
+	CreateSession(ctx context.Context, s Session) error
+	// Session gives a session that has not expired at now, with its user.
+	// ErrNotFound otherwise, also for a disabled user.
+	Session(ctx context.Context, id string, now time.Time) (Session, cloud.User, error)
+	TouchSession(ctx context.Context, id string, used, expires time.Time) error
+	Sessions(ctx context.Context, user cloud.UserID) ([]Session, error)
+	// DeleteSession ends one session of the user. ErrNotFound if it has no such.
+	DeleteSession(ctx context.Context, user cloud.UserID, id string) error
+	// ExpireSessions removes those that expired before now.
+	ExpireSessions(ctx context.Context, now time.Time) error
+}
+
+// Sort names the order of a listing. Ties are broken by id.
+type Sort string
+
+// The orders of a listing. Names sort case-insensitively first, then exactly.
+const (
+	SortName    Sort = "name"
+	SortSize    Sort = "size"
+	SortUpdated Sort = "updated_at"
+	SortType    Sort = "type"
+)
+
+// Query asks for entries of one folder.
+type Query struct {
+	Parent cloud.EntryID
+	// Viewer sees public entries, those without owner, his own and those
+	// shared with him. AnyViewer sees all.
+	Viewer cloud.UserID
+	Kind   cloud.Kind // "" for both; folders come first then
+	Sort   Sort       // "" is SortName
+	Desc   bool
+	Limit  int    // 1 and more
+	Offset int    // entries to leave out, for clients that page by number
+	After  string // cursor of an earlier page; then Offset is 0
+}
+
+// AnyViewer is the viewer to whom nothing is hidden.
+const AnyViewer cloud.UserID = -1
+
+// Page is one page of a listing. Next is the cursor for the page after it, ""
+// if there is none. Entries carry the viewer's Share.
+type Page struct {
+	Entries []cloud.Entry
+	Next    string
+}
+
+// Allow decides about one entry inside a transaction; an error undoes it all.
+// It must not call the store.
+type Allow func(cloud.Entry) error
+
+// Sizes sums up what lies below a folder.
+type Sizes struct {
+	Bytes   int64
+	Files   int64
+	Folders int64
+	Types   map[string]int64 // MIME type to bytes, without zeros
+}
+
+// Conflict says what happens when a name is taken.
+type Conflict string
+
+// The ways to meet a taken name.
+const (
+	ConflictFail    Conflict = "fail"    // ErrExists
+	ConflictReplace Conflict = "replace" // the file there gets the new content, and keeps its id
+	ConflictRename  Conflict = "rename"  // the first free "stem (n).ext"
+)
+
+// Tree keeps the entries. cloud.Root always exists.
+type Tree interface {
+	// Entry gives an entry; with a viewer other than AnyViewer its Share is
+	// filled in. It hides nothing.
+	Entry(ctx context.Context, id cloud.EntryID, viewer cloud.UserID) (cloud.Entry, error)
+	// Child finds a name in a folder, in the same way.
+	Child(ctx context.Context, parent cloud.EntryID, name string, viewer cloud.UserID) (cloud.Entry, error)
+	// Path gives the entries from the top down to id, without Root.
+	Path(ctx context.Context, id cloud.EntryID) ([]cloud.Entry, error)
+	List(ctx context.Context, q Query) (Page, error)
+	// Count gives the numbers of direct children that the viewer sees.
+	Count(ctx context.Context, parent cloud.EntryID, viewer cloud.UserID) (files, folders int, err error)
+	// Sizes sums what the viewer sees below a folder, in one query.
+	Sizes(ctx context.Context, id cloud.EntryID, viewer cloud.UserID) (Sizes, error)
+	// Walk calls visit for every entry below id that the viewer sees, parents
+	// before children, in order of name, reading page by page. names is the
+	// path from id (exclusive) to the entry (inclusive).
+	Walk(ctx context.Context, id cloud.EntryID, viewer cloud.UserID, visit func(names []string, e cloud.Entry) error) error
+
+	// MakeFolders creates the missing folders of a path below parent and
+	// gives the last one and the created ones, top down. ErrExists if a file
+	// is in the way, ErrInvalid beyond MaxDepth levels.
+	MakeFolders(ctx context.Context, parent cloud.EntryID, names []string, owner cloud.UserID) (cloud.Entry, []cloud.Entry, error)
+	// Move gives an entry another name, another folder, or both. allow sees
+	// the entry, then the folder that receives it, then the one replaced if
+	// there is one. ErrInvalid into itself or below itself, or beyond MaxDepth;
+	// ErrExists if the name is taken and on is ConflictFail, or a folder would
+	// be replaced. It returns the entry as it was and as it is, and the file
+	// replaced.
+	Move(ctx context.Context, id, parent cloud.EntryID, name string, on Conflict, allow Allow) (MoveResult, error)
+	// Delete removes entries with all that is below them, in one transaction.
+	// allow sees each entry that would go. Their objects become unreferenced.
+	Delete(ctx context.Context, ids []cloud.EntryID, allow Allow) (Deleted, error)
+	// SetShare adds or changes a share; RemoveShare tells whether there was one.
+	SetShare(ctx context.Context, s cloud.Share) error
+	RemoveShare(ctx context.Context, entry cloud.EntryID, user cloud.UserID) (bool, error)
+	Shares(ctx context.Context, entry cloud.EntryID) ([]cloud.Share, error)
+	// SetOwner transfers an entry, in one transaction with its shares:
+	// dropShares removes all, otherwise only the new owner's; with keep the
+	// old owner gets a share that can write.
+	SetOwner(ctx context.Context, id cloud.EntryID, owner cloud.UserID, dropShares, keep bool, allow Allow) (cloud.Entry, error)
+	SetPublic(ctx context.Context, id cloud.EntryID, public bool, allow Allow) (cloud.Entry, error)
+}
+
+// MaxDepth is the number of levels below Root that a tree may have.
+const MaxDepth = 128
+
+// MoveResult tells what Move did.
+type MoveResult struct {
+	Before, After cloud.Entry
+	Replaced      *cloud.Entry
+}
+
+// Deleted tells what Delete did. Top holds the entries asked for, with the
+// entries of their folders' paths at the time in Paths (same order).
+type Deleted struct {
+	Top            []cloud.Entry
+	Paths          [][]string // folder path of each
+	Files, Folders int64      // all that went
+	Bytes          int64
+}
+
+// Object is an immutable content.
+type Object struct {
+	ID        cloud.ObjectID
+	Size      int64
+	Hash      cloud.Sum
+	SHA256    cloud.Sum
+	CRC32     uint32
+	Type      string
+	CreatedAt time.Time
+}
+
+// Objects gives the finished objects and where their chunks lie.
+type Objects interface {
+	Object(ctx context.Context, id cloud.ObjectID) (Object, error)
+	// Chunks gives at most max chunks in order of Offset, starting with the one
+	// that covers off. An unfinished object has none: ErrNotFound.
+	Chunks(ctx context.Context, id cloud.ObjectID, off int64, max int) ([]cloud.Chunk, error)
+}
+
+// UploadState is the stage of an upload.
+type UploadState string
+
+// The stages of an upload. A row in the last three is history, kept for a
+// while so that a repeated request gets the same answer.
+const (
+	UploadRunning UploadState = "running" // parts are coming in, or may
+	UploadWaiting UploadState = "waiting" // all parts are there, its user is asked about a conflict
+	UploadDone    UploadState = "done"
+	UploadFailed  UploadState = "failed"
+	UploadAborted UploadState = "aborted"
+)
+
+// Upload is a resumable transfer of one file.
+type Upload struct {
+	ID         cloud.UploadID
+	User       cloud.UserID
+	Object     cloud.ObjectID
+	Folder     []string // path of the folder, created at the end if it is missing
+	Name       string
+	Size       int64
+	PartSize   int64 // of each part that the client sends, but the last
+	Public     bool
+	OnConflict string // ask, fail, replace, rename, skip
+	Type       string // MIME type: the client's hint until the first part is in
+	ModifiedAt time.Time
+	State      UploadState
+	Reason     string        // why it failed
+	Entry      cloud.EntryID // when done
+	CreatedAt  time.Time
+	TouchedAt  time.Time // last part stored
+}
+
+// Parts is the number of parts of the upload: none for an empty file.
+func (u Upload) Parts() int64 {
+	if u.Size == 0 {
+		return 0
+	}
+	return (u.Size + u.PartSize - 1) / u.PartSize
+}
+
+// Stored is a chunk as its uploader reports it.
+type Stored struct {
+	cloud.Chunk
+	CRC32  uint32
+	Leaves []cloud.Sum // of the 256 KiB leaves of its plain bytes
+}
+
+// Finish says how an upload becomes an entry.
+type Finish struct {
+	Conflict Conflict
+	Type     string    // MIME type, "" keeps the upload's
+	Hash     cloud.Sum // root over the leaves of all chunks
+	CRC32    uint32
+	SHA256   cloud.Sum
+	// Allow sees the entry that would be replaced.
+	Allow Allow
+}
+
+// Finished tells what FinishUpload did.
+type Finished struct {
+	Entry          cloud.Entry
+	Folder         []string      // path of its folder
+	CreatedFolders []cloud.Entry // top down
+	Replaced       bool
+	Renamed        bool // saved under another name than asked for
+	Again          bool // it had been finished before; nothing was done now
+}
+
+// Uploads keeps transfers under way and what they have stored.
+type Uploads interface {
+	CreateUpload(ctx context.Context, u Upload) error
+	Upload(ctx context.Context, id cloud.UploadID) (Upload, error)
+	// UploadsIn lists a user's uploads in a state (any user's for AnyViewer),
+	// oldest first.
+	UploadsIn(ctx context.Context, user cloud.UserID, states ...UploadState) ([]Upload, error)
+	// AddPart records the chunks of one part, durably. ErrExists if the part is
+	// there already: the first wins. ErrInvalid if the chunks do not cover just
+	// the part; ErrNotFound if the upload is not running.
+	AddPart(ctx context.Context, id cloud.UploadID, part int64, chunks []Stored) error
+	// PartsStored gives the stored parts as ranges [first, last], in order.
+	PartsStored(ctx context.Context, id cloud.UploadID) ([][2]int64, error)
+	// Leaves calls visit for the chunks of a running or waiting upload in
+	// order of Offset, so that hash and checksum of the whole can be computed.
+	Leaves(ctx context.Context, id cloud.UploadID, visit func(Stored) error) error
+	// SetUploadState moves an upload on: to waiting, failed or aborted. The
+	// chunks of a failed or aborted one become garbage.
+	SetUploadState(ctx context.Context, id cloud.UploadID, state UploadState, reason string) error
+	// FinishUpload turns a running or waiting upload whose parts are all
+	// stored into an entry, in one transaction: missing folders, the object,
+	// and the entry or the new content of the one that is replaced. ErrExists
+	// if the name is taken and the conflict is ConflictFail; the upload stays.
+	// Finishing a done upload gives the same answer again.
+	FinishUpload(ctx context.Context, id cloud.UploadID, f Finish) (Finished, error)
+	// ExpireUploads aborts running and waiting uploads without progress since
+	// idle, removes history older than history, and gives the aborted ones.
+	ExpireUploads(ctx context.Context, idle, history time.Time) ([]Upload, error)
+}

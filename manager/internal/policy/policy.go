@@ -1,0 +1,256 @@
+// Package policy decides who may do what. It is one table and one function;
+// every door of the manager asks it: routes, packets, events and downloads. It
+// knows no transport and no database.
+package policy
+
+import (
+	"discordcloud/pkg/cloud"
+)
+
+// Role is what somebody has shown to be.
+type Role string
+
+// The roles.
+const (
+	Nobody           Role = ""
+	User             Role = "user"
+	UploadService    Role = "upload-service"
+	ThumbnailService Role = "thumbnail-service"
+	// TicketHolder may do what Principal.Ticket says, and nothing else.
+	TicketHolder Role = "ticket"
+	// LinkHolder has a signed link to one content.
+	LinkHolder Role = "link"
+)
+
+// Principal is who asks.
+type Principal struct {
+	Role          Role
+	User          cloud.UserID // of users and of tickets: who they stand for
+	Name          string
+	Administrator bool
+	Session       string        // id of the session, "" if there is none
+	Entry         cloud.EntryID // of tickets and links: the one entry they open
+}
+
+// Action is something that can be asked for.
+type Action string
+
+// The actions. Each route and each packet names one.
+const (
+	// without an entry
+	SeeHealth      Action = "see-health"
+	SeeStatus      Action = "see-status" // version, whether an administrator is missing
+	SignIn         Action = "sign-in"
+	SetUp          Action = "set-up" // make the first administrator
+	Register       Action = "register"
+	SeeSelf        Action = "see-self"
+	ChangePassword Action = "change-password"
+	ManageSessions Action = "manage-sessions"
+	FindUsers      Action = "find-users"
+	ManageUsers    Action = "manage-users"
+	Connect        Action = "connect" // a client's socket
+	Serve          Action = "serve"   // a service's socket
+	SeeServices    Action = "see-services"
+	Upload         Action = "upload"
+	SeeDebug       Action = "see-debug"
+	// about an entry
+	SeeEntry     Action = "see-entry" // that it exists, its name, size, dates
+	ReadContent  Action = "read-content"
+	IssueTicket  Action = "issue-ticket"
+	SignLink     Action = "sign-link"
+	ListFolder   Action = "list-folder"
+	AddTo        Action = "add-to" // create or receive an entry in a folder
+	RenameEntry  Action = "rename-entry"
+	MoveEntry    Action = "move-entry"
+	DeleteEntry  Action = "delete-entry"
+	ReplaceFile  Action = "replace-file"
+	ShareEntry   Action = "share-entry"
+	TransferFile Action = "transfer-file"
+)
+
+// need is what somebody must be able to do with the entry.
+type need int
+
+const (
+	noEntry need = iota
+	read
+	write
+	arrange // rename or move: as write for files; folders that are public may be arranged by every user
+	own
+)
+
+type rule struct {
+	roles []Role
+	need  need
+	admin bool // administrators only
+}
+
+var (
+	anybody  = []Role{Nobody, User, UploadService, ThumbnailService, TicketHolder, LinkHolder}
+	users    = []Role{User}
+	readers  = []Role{User, TicketHolder, LinkHolder}
+	services = []Role{UploadService, ThumbnailService}
+)
+
+var rules = map[Action]rule{
+	SeeHealth:      {roles: anybody},
+	SeeStatus:      {roles: anybody},
+	SignIn:         {roles: anybody},
+	SetUp:          {roles: anybody},
+	Register:       {roles: users, admin: true},
+	SeeSelf:        {roles: users},
+	ChangePassword: {roles: users},
+	ManageSessions: {roles: users},
+	FindUsers:      {roles: users},
+	ManageUsers:    {roles: users, admin: true},
+	Connect:        {roles: users},
+	Serve:          {roles: services},
+	SeeServices:    {roles: users},
+	Upload:         {roles: users},
+	SeeDebug:       {roles: users, admin: true},
+
+	SeeEntry:     {roles: readers, need: read},
+	ReadContent:  {roles: readers, need: read},
+	IssueTicket:  {roles: users, need: read},
+	SignLink:     {roles: users, need: read},
+	ListFolder:   {roles: readers, need: read},
+	AddTo:        {roles: users, need: read},
+	RenameEntry:  {roles: users, need: arrange},
+	MoveEntry:    {roles: users, need: arrange},
+	DeleteEntry:  {roles: users, need: write},
+	ReplaceFile:  {roles: users, need: write},
+	ShareEntry:   {roles: users, need: own},
+	TransferFile: {roles: users, need: own},
+}
+
+// Known tells whether the table has a rule for the action. Routers refuse to
+// register a route without one.
+func Known(a Action) bool { _, ok := rules[a]; return ok }
+
+// Actions lists all actions of the table, in no order.
+func Actions() []Action {
+	all := make([]Action, 0, len(rules))
+	for a := range rules {
+		all = append(all, a)
+	}
+	return all
+}
+
+// NeedsEntry tells whether the action is about an entry.
+func NeedsEntry(a Action) bool { return rules[a].need != noEntry }
+
+// Status is how a user stands to an entry.
+type Status string
+
+// The states of an entry for a user; the first that fits counts, in this order:
+// entries without owner are public.
+const (
+	Owned      Status = "owned"
+	Public     Status = "public"
+	Shared     Status = "shared"
+	Restricted Status = "restricted"
+)
+
+// Can is what a user can do with the content of an entry.
+type Can string
+
+// What a user can do.
+const (
+	ReadWrite Can = "rw"
+	ReadOnly  Can = "r"
+	Nothing   Can = "none"
+)
+
+// Access tells how a user stands to an entry. e.Share must be the user's own
+// share, if there is one.
+func Access(user cloud.UserID, e cloud.Entry) (Status, Can) {
+	shared := e.Share != nil && e.Share.User == user
+	switch {
+	case e.Owner == 0:
+		return Public, ReadWrite
+	case e.Owner == user:
+		return Owned, ReadWrite
+	case shared && e.Share.CanWrite:
+		if e.Public {
+			return Public, ReadWrite
+		}
+		return Shared, ReadWrite
+	case e.Public:
+		return Public, ReadOnly
+	case shared:
+		return Shared, ReadOnly
+	}
+	return Restricted, Nothing
+}
+
+// Check decides. on is the entry that the action is about, nil for an action
+// without one. The error is ErrUnauthenticated for somebody who has shown
+// nothing, ErrNotFound where the entry's existence is not theirs to know,
+// otherwise ErrDenied.
+func Check(who Principal, do Action, on *cloud.Entry) error {
+	r, ok := rules[do]
+	if !ok {
+		panic("policy: no rule for " + string(do))
+	}
+	if (r.need != noEntry) != (on != nil) {
+		panic("policy: entry given or missing for " + string(do))
+	}
+	if !has(r.roles, who.Role) {
+		if who.Role == Nobody {
+			return cloud.ErrUnauthenticated
+		}
+		return cloud.ErrDenied
+	}
+	if r.admin && !who.Administrator {
+		return cloud.ErrDenied
+	}
+	if r.need == noEntry {
+		return nil
+	}
+	return checkEntry(who, r.need, *on)
+}
+
+func checkEntry(who Principal, n need, e cloud.Entry) error {
+	if who.Role == LinkHolder {
+		// The link itself is the permission; it opens one entry, to read.
+		if n == read && e.ID == who.Entry {
+			return nil
+		}
+		return cloud.ErrNotFound
+	}
+	if who.Role == TicketHolder && e.ID != who.Entry && !e.IsFolder() && n != read {
+		return cloud.ErrNotFound
+	}
+	if e.ID == cloud.Root {
+		// Everybody who is signed in sees the top and adds to it; nobody moves it.
+		if n == read {
+			return nil
+		}
+		return cloud.UserErrorf(cloud.ErrDenied, "the top folder stays as it is")
+	}
+	status, can := Access(who.User, e)
+	switch {
+	case can == Nothing:
+		return cloud.ErrNotFound
+	case n == read:
+		return nil
+	case n == own:
+		if status == Owned || e.Owner == 0 {
+			return nil
+		}
+	case can == ReadWrite:
+		return nil
+	case n == arrange && e.IsFolder() && e.Public:
+		return nil
+	}
+	return cloud.ErrDenied
+}
+
+func has(roles []Role, r Role) bool {
+	for _, x := range roles {
+		if x == r {
+			return true
+		}
+	}
+	return false
+}

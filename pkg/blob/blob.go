@@ -1,0 +1,34 @@
+// Package blob is the contract of a store of sealed, immutable bytes. What the
+// bytes mean, who owns them and how they are sealed is known elsewhere.
+package blob
+
+import (
+	"context"
+	"io"
+
+	"discordcloud/pkg/cloud"
+)
+
+// Body is what is to be stored. It must be sendable more than once.
+type Body interface {
+	// Size is the number of bytes that each reader gives.
+	Size() int64
+	// Open returns a reader from the first byte. Every call gives the same
+	// bytes; readers may be used at the same time.
+	Open() io.Reader
+}
+
+// Store keeps immutable sealed blobs. Implementations are safe for concurrent
+// use and pass blobtest.Run.
+type Store interface {
+	// Put stores body and returns where it lies. The blob is readable once Put
+	// has returned nil; after an error it may exist all the same.
+	// ErrTooLarge if the store takes no blob of that size now.
+	Put(ctx context.Context, body Body) (cloud.Ref, error)
+	// Get reads n bytes from off; n < 0 reads to the end. The caller closes the
+	// reader. ErrNotFound if ref names no blob, ErrInvalid if off is outside it.
+	// A reader that ends early ends with io.ErrUnexpectedEOF, never with io.EOF.
+	Get(ctx context.Context, ref cloud.Ref, off, n int64) (io.ReadCloser, error)
+	// Delete removes the blobs. A missing blob is not an error.
+	Delete(ctx context.Context, refs ...cloud.Ref) error
+}
