@@ -1,0 +1,58 @@
+package packet
+
+// Entries: the news of the tree as version 2 tells it.
+
+// Entry is a file or a folder as its receiver sees it. Times are RFC 3339.
+type Entry struct {
+	ID           int64  `json:"id"`
+	Parent       int64  `json:"parent"` // 0 is the root
+	Name         string `json:"name"`
+	Kind         string `json:"kind"` // KindFile or KindFolder
+	Size         int64  `json:"size"`
+	Type         string `json:"type"`             // MIME type; "" for folders
+	Hash         string `json:"hash,omitempty"`   // 64 hex digits: the root of the tree hash
+	SHA256       string `json:"sha256,omitempty"` // 64 hex digits, where it is known
+	HasThumbnail bool   `json:"has_thumbnail"`
+	CreatedAt    string `json:"created_at"`
+	UpdatedAt    string `json:"updated_at"`
+	ModifiedAt   string `json:"modified_at"`
+	Owner        *Owner `json:"owner"` // nil if nobody owns it
+	Public       bool   `json:"public"`
+	Access       string `json:"access"` // one of the Status constants
+	Can          string `json:"can"`    // one of the Can constants
+}
+
+// The kinds of Entry.
+const (
+	KindFile   = "file"
+	KindFolder = "folder"
+)
+
+// Owner is the user who owns an Entry.
+type Owner struct {
+	ID   int64  `json:"id"`
+	Name string `json:"name"`
+}
+
+// EntryChanged tells a client of version 2 that an entry it may see has
+// changed; it replaces FileModify and FolderModify there.
+type EntryChanged struct {
+	Action string `json:"action"` // EntryAdded, EntryModified, EntryMoved or EntryRemoved
+	Path   string `json:"path"`   // of the entry's folder, after the change
+	Entry  Entry  `json:"entry"`  // as it is, or as it was for EntryRemoved
+	// Where the entry was before, if it was elsewhere or had another name.
+	OldPath   string `json:"old_path,omitempty"`
+	OldName   string `json:"old_name,omitempty"`
+	OldParent *int64 `json:"old_parent,omitempty"`
+}
+
+// The actions of EntryChanged.
+const (
+	EntryAdded    = "added"
+	EntryModified = "changed"
+	EntryMoved    = "moved"
+	EntryRemoved  = "removed"
+)
+
+// PacketID implements Packet.
+func (EntryChanged) PacketID() string { return "s2c:entry-changed" }

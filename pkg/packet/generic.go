@@ -1,0 +1,32 @@
+package packet
+
+// Packets that go in any direction.
+
+// Boolean answers yes or no.
+type Boolean struct {
+	Success bool   `json:"success"`
+	Message string `json:"message,omitempty"`
+}
+
+// Error answers that a request failed, and how. Version 2.
+type Error struct {
+	Code    string `json:"code"` // of cloud.CodeOf
+	Message string `json:"message"`
+}
+
+// Primitives carries plain values. It is never sent.
+type Primitives struct {
+	BooleanValue *bool    `json:"boolean_value,omitempty"`
+	IntegerValue *int64   `json:"integer_value,omitempty"`
+	FloatValue   *float64 `json:"float_value,omitempty"`
+	StringValue  *string  `json:"string_value,omitempty"`
+}
+
+// PacketID implements Packet.
+func (Boolean) PacketID() string { return "generic:boolean" }
+
+// PacketID implements Packet.
+func (Error) PacketID() string { return "generic:error" }
+
+// PacketID implements Packet.
+func (Primitives) PacketID() string { return "generic:primitives" }

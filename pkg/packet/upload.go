@@ -1,0 +1,152 @@
+package packet
+
+// Uploads, between a client and the manager.
+
+// UploadRequest asks to upload a file.
+type UploadRequest struct {
+	Name        string `json:"name"`
+	Path        string `json:"path"` // of the folder; made if missing
+	Size        int64  `json:"size"` // in bytes; 0 on version 2 only
+	IsPublic    bool   `json:"is_public"`
+	DoOverwrite bool   `json:"do_overwrite,omitempty"`
+
+	// Of version 2:
+	Conflict   string `json:"conflict,omitempty"`    // one of the Conflict constants; "" as version 1 does
+	ModifiedAt *int64 `json:"modified_at,omitempty"` // of the content, Unix milliseconds
+	Type       string `json:"type,omitempty"`        // MIME type, a hint
+}
+
+// What is to happen if the name is taken, in UploadRequest and, but for
+// ConflictAsk and ConflictFail, in UploadOverwriteResponse.
+const (
+	ConflictAsk       = "ask"
+	ConflictOverwrite = "overwrite"
+	ConflictRename    = "rename"
+	ConflictSkip      = "skip"
+	ConflictFail      = "fail"
+)
+
+// UploadResponse answers UploadRequest and UploadResume.
+type UploadResponse struct {
+	Name            string `json:"name"` // as requested
+	Path            string `json:"path"`
+	Accepted        bool   `json:"accepted"`
+	UploadID        string `json:"upload_id"`                // a UUID even if not accepted
+	ChunkSize       int64  `json:"chunk_size"`               // at least 1 even if not accepted
+	UploadAddress   string `json:"upload_address,omitempty"` // set if accepted and there are chunks to send
+	RejectionReason string `json:"rejection_reason,omitempty"`
+
+	// Of version 2:
+	Confirmed []Range `json:"confirmed,omitempty"` // chunks that are stored already
+	Size      *int64  `json:"size,omitempty"`      // of the file, in bytes
+}
+
+// Range is a run of consecutive numbers: its first and its last, both counted.
+type Range [2]int64
+
+// UploadAbortRequest ends an upload.
+type UploadAbortRequest struct {
+	UploadID string `json:"upload_id"`
+}
+
+// UploadOverwriteResponse answers UploadOverwriteRequest some time later.
+type UploadOverwriteResponse struct {
+	UploadID        string `json:"upload_id"`
+	Action          string `json:"action"` // ConflictSkip, ConflictOverwrite or ConflictRename
+	UseOnAllUploads bool   `json:"use_on_all_uploads,omitempty"`
+}
+
+// UploadStageFinish tells that all chunks have come, or none will; how the
+// upload ends is told by UploadFinishInfo, always later.
+type UploadStageFinish struct {
+	UploadID          string `json:"upload_id"`
+	ServiceDisconnect bool   `json:"service_disconnect,omitempty"`
+}
+
+// UploadFinishInfo tells how an upload ended.
+type UploadFinishInfo struct {
+	Success      bool   `json:"success"`
+	UploadID     string `json:"upload_id"`
+	RenameTarget string `json:"rename_target,omitempty"` // the name, where it is not the one asked for
+	Reason       string `json:"reason,omitempty"`        // of a failure, to be shown
+}
+
+// UploadOverwriteRequest asks what to do about a name that is taken.
+type UploadOverwriteRequest struct {
+	UploadID string `json:"upload_id"`
+	FileName string `json:"file_name"`
+	FilePath string `json:"file_path"` // of the folder
+}
+
+// UploadOverwriteCancel tells that all open overwrite questions are settled.
+type UploadOverwriteCancel struct{}
+
+// UploadResume asks to go on with an upload that was interrupted. Version 2.
+type UploadResume struct {
+	UploadID string `json:"upload_id"`
+}
+
+// UploadsRequest asks for the user's unfinished uploads. Version 2.
+type UploadsRequest struct{}
+
+// Uploads answers UploadsRequest. Version 2.
+type Uploads struct {
+	Uploads []PendingUpload `json:"uploads"`
+}
+
+// PendingUpload is an upload that has not ended.
+type PendingUpload struct {
+	UploadID  string  `json:"upload_id"`
+	Name      string  `json:"name"`
+	Path      string  `json:"path"` // of the folder
+	Size      int64   `json:"size"`
+	ChunkSize int64   `json:"chunk_size"`
+	Confirmed []Range `json:"confirmed"`
+	CreatedAt string  `json:"created_at"` // RFC 3339
+	// WaitingForAnswer tells that all chunks are stored and the overwrite
+	// question is open.
+	WaitingForAnswer bool `json:"waiting_for_answer"`
+}
+
+// UploadInterrupted tells that the service of an upload is gone but what it
+// confirmed is kept: the client may ask with UploadResume. Version 2.
+type UploadInterrupted struct {
+	UploadID string `json:"upload_id"`
+	Reason   string `json:"reason"`
+}
+
+// PacketID implements Packet.
+func (UploadRequest) PacketID() string { return "c2s:upload-request" }
+
+// PacketID implements Packet.
+func (UploadResponse) PacketID() string { return "s2c:upload-response" }
+
+// PacketID implements Packet.
+func (UploadAbortRequest) PacketID() string { return "c2s:upload-abort-request" }
+
+// PacketID implements Packet.
+func (UploadOverwriteResponse) PacketID() string { return "c2s:upload-overwrite-response" }
+
+// PacketID implements Packet.
+func (UploadStageFinish) PacketID() string { return "s2c:upload-stage-finish" }
+
+// PacketID implements Packet.
+func (UploadFinishInfo) PacketID() string { return "s2c:upload-finish-info" }
+
+// PacketID implements Packet.
+func (UploadOverwriteRequest) PacketID() string { return "s2c:upload-overwrite-request" }
+
+// PacketID implements Packet.
+func (UploadOverwriteCancel) PacketID() string { return "s2c:upload-overwrite-cancel" }
+
+// PacketID implements Packet.
+func (UploadResume) PacketID() string { return "c2s:upload-resume" }
+
+// PacketID implements Packet.
+func (UploadsRequest) PacketID() string { return "c2s:uploads-request" }
+
+// PacketID implements Packet.
+func (Uploads) PacketID() string { return "s2c:uploads" }
+
+// PacketID implements Packet.
+func (UploadInterrupted) PacketID() string { return "s2c:upload-interrupted" }

@@ -1,0 +1,87 @@
+package packet
+
+// Services as version 1 speaks with them. The manager does not: they would
+// need the master key.
+
+// UploadServiceConfiguration configures an upload service of version 1.
+type UploadServiceConfiguration struct {
+	Crypto           Crypto `json:"crypto"`
+	DiscordBotToken  Secret `json:"discord_bot_token"`
+	DiscordChannelID string `json:"discord_channel_id"`
+}
+
+// Crypto tells an upload service of version 1 how to seal.
+type Crypto struct {
+	Enabled bool   `json:"enabled"`
+	Key     Secret `json:"key,omitempty"` // base64 of 32 bytes, if Enabled
+}
+
+// UploadStart makes a service of version 1 take an upload.
+type UploadStart struct {
+	Name      string `json:"name"`
+	Path      string `json:"path"`
+	Size      int64  `json:"size"`
+	Client    string `json:"client"` // a UUID of the client's connection
+	UploadID  string `json:"upload_id"`
+	ChunkSize int64  `json:"chunk_size"`
+}
+
+// UploadAbort makes a service of version 1 forget its upload.
+type UploadAbort struct{}
+
+// UploadFinish tells how the upload of a service of version 1 ended.
+type UploadFinish struct {
+	Success     bool     `json:"success"`
+	Messages    []string `json:"messages,omitempty"` // in chunk order
+	Hash        string   `json:"hash,omitempty"`
+	IsEncrypted *bool    `json:"is_encrypted,omitempty"`
+	Type        string   `json:"type,omitempty"`
+	Channel     string   `json:"channel,omitempty"`
+	Reason      string   `json:"reason,omitempty"`
+}
+
+// ThumbnailServiceConfiguration configures a thumbnail service.
+type ThumbnailServiceConfiguration struct {
+	DiscordBotToken      Secret `json:"discord_bot_token"`
+	MessageEncryptionKey Secret `json:"message_encryption_key,omitempty"`
+	ImageQuality         int64  `json:"image_quality"` // 0 to 100
+	ImageWidth           int64  `json:"image_width"`   // 1 to 4096
+	ImageType            string `json:"image_type"`    // "avif", "jpeg" or "webp"
+}
+
+// GenThumbnail asks a thumbnail service for the thumbnail of a file.
+type GenThumbnail struct {
+	FileID      int64  `json:"file_id"`
+	ChannelID   string `json:"channel_id"`
+	FirstMsgID  string `json:"first_msg_id"` // of chunk 0
+	FileType    string `json:"file_type"`
+	IsEncrypted bool   `json:"is_encrypted"`
+}
+
+// ThumbnailData brings a thumbnail.
+type ThumbnailData struct {
+	FileID  int64  `json:"file_id"`
+	Success bool   `json:"success"`
+	Data    string `json:"data,omitempty"` // base64url
+}
+
+// PacketID implements Packet.
+func (UploadServiceConfiguration) PacketID() string { return "s2u:upload-service-configuration" }
+
+// PacketID implements Packet.
+func (UploadStart) PacketID() string { return "s2u:upload-start" }
+
+// PacketID implements Packet.
+func (UploadAbort) PacketID() string { return "s2u:upload-abort" }
+
+// PacketID implements Packet.
+func (UploadFinish) PacketID() string { return "u2s:upload-finish" }
+
+// PacketID implements Packet.
+func (ThumbnailServiceConfiguration) PacketID() string { return "s2t:thumbnail-service-configuration" }
+
+// PacketID implements Packet.
+func (GenThumbnail) PacketID() string { return "s2t:gen-thumbnail" }
+
+// PacketID implements Packet.
+func (ThumbnailData) PacketID() string { return "t2s:thumbnail-data" }
