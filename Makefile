@@ -1,0 +1,58 @@
+# Two commands do everything: `make run` builds and starts the product on
+# embedded defaults, `make test` checks all of it.
+#
+# With CI=true nothing may be left out: what is missing is a failure.
+
+GO      ?= go
+NPM     ?= npm
+TOOLS   := $(CURDIR)/.tools
+STATICCHECK_VERSION := v0.8.2
+GOVULNCHECK_VERSION := v1.2.0
+
+PAGE_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.ts web/svelte.config.js web/tsconfig.json -type f 2>/dev/null)
+
+.PHONY: run build page test test-go test-web test-browser lint vuln bench fuzz clean
+
+run: build
+	./discord-cloud serve
+
+build: page
+	$(GO) build -trimpath -o discord-cloud .
+
+page: web/dist/index.html
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && $(NPM) ci --no-audit --no-fund
+	@touch $@
+
+web/dist/index.html: web/node_modules/.package-lock.json $(PAGE_SOURCES)
+	cd web && $(NPM) run --silent build
+	@touch $@
+
+test: lint test-go test-web test-browser vuln
+
+test-go: page
+	$(GO) test -race -timeout 15m ./...
+
+test-web: web/node_modules/.package-lock.json
+	cd web && $(NPM) run --silent check && $(NPM) test --silent
+
+test-browser: build
+	tools/with-chromium.sh $(NPM) --prefix web run --silent e2e
+
+lint: $(TOOLS)/staticcheck page
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "gofmt: the files above are not formatted"; exit 1; }
+	$(GO) vet ./...
+	$(TOOLS)/staticcheck ./...
+
+vuln:
+	tools/vulncheck.sh $(GOVULNCHECK_VERSION)
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./pkg/... ./manager/... ./services/...
+
+$(TOOLS)/staticcheck:
+	GOBIN=$(TOOLS) $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+
+clean:
+	rm -rf discord-cloud web/dist/assets web/dist/index.html .tools
