@@ -87,6 +87,7 @@ type Accounts interface {
 type Sort string
 
 // The orders of a listing. Names sort case-insensitively first, then exactly.
+// Folders have neither size nor type: in those orders they come by name.
 const (
 	SortName    Sort = "name"
 	SortSize    Sort = "size"
@@ -118,9 +119,26 @@ type Page struct {
 	Next    string
 }
 
-// Allow decides about one entry inside a transaction; an error undoes it all.
-// It must not call the store.
+// Allow decides about one entry inside a transaction; an error undoes it all
+// and is handed on as it is. It must not call the store. The entry carries the
+// Share of the user that the context was made for by ForViewer, if there is one.
 type Allow func(cloud.Entry) error
+
+type viewerKey struct{}
+
+// ForViewer says on whose behalf a change is made, so that Allow sees the
+// entries with this user's Share. Without it they carry none.
+func ForViewer(ctx context.Context, user cloud.UserID) context.Context {
+	return context.WithValue(ctx, viewerKey{}, user)
+}
+
+// ViewerOf is the user given to ForViewer, AnyViewer without one.
+func ViewerOf(ctx context.Context) cloud.UserID {
+	if user, ok := ctx.Value(viewerKey{}).(cloud.UserID); ok {
+		return user
+	}
+	return AnyViewer
+}
 
 // Sizes sums up what lies below a folder.
 type Sizes struct {
@@ -156,19 +174,24 @@ type Tree interface {
 	Sizes(ctx context.Context, id cloud.EntryID, viewer cloud.UserID) (Sizes, error)
 	// Walk calls visit for every entry below id that the viewer sees, parents
 	// before children, in order of name, reading page by page. names is the
-	// path from id (exclusive) to the entry (inclusive).
+	// path from id (exclusive) to the entry (inclusive); visit must not keep
+	// it. What lies below a folder that is hidden is not visited, nor summed by
+	// Sizes. visit may call the store; its error ends the walk and is handed on
+	// as it is.
 	Walk(ctx context.Context, id cloud.EntryID, viewer cloud.UserID, visit func(names []string, e cloud.Entry) error) error
 
 	// MakeFolders creates the missing folders of a path below parent and
-	// gives the last one and the created ones, top down. ErrExists if a file
-	// is in the way, ErrInvalid beyond MaxDepth levels.
+	// gives the last one and the created ones, top down. New folders are
+	// public. ErrExists if a file is in the way, ErrInvalid beyond MaxDepth
+	// levels.
 	MakeFolders(ctx context.Context, parent cloud.EntryID, names []string, owner cloud.UserID) (cloud.Entry, []cloud.Entry, error)
 	// Move gives an entry another name, another folder, or both. allow sees
-	// the entry, then the folder that receives it, then the one replaced if
-	// there is one. ErrInvalid into itself or below itself, or beyond MaxDepth;
-	// ErrExists if the name is taken and on is ConflictFail, or a folder would
-	// be replaced. It returns the entry as it was and as it is, and the file
-	// replaced.
+	// the entry, then the folder that receives it (also if it is the one it is
+	// in), then the one replaced if there is one. ErrInvalid into itself or
+	// below itself, or beyond MaxDepth; ErrExists if the name is taken and on is
+	// ConflictFail, or one of the two is a folder and on is ConflictReplace. It
+	// returns the entry as it was and as it is, and the file replaced, which is
+	// gone: the moved entry keeps its id.
 	Move(ctx context.Context, id, parent cloud.EntryID, name string, on Conflict, allow Allow) (MoveResult, error)
 	// Delete removes entries with all that is below them, in one transaction.
 	// allow sees each entry that would go. Their objects become unreferenced.
@@ -217,7 +240,9 @@ type Object struct {
 type Objects interface {
 	Object(ctx context.Context, id cloud.ObjectID) (Object, error)
 	// Chunks gives at most max chunks in order of Offset, starting with the one
-	// that covers off. An unfinished object has none: ErrNotFound.
+	// that covers off; none from the end of the object on. An unfinished object
+	// has none: ErrNotFound. One that was replaced or whose entry was deleted
+	// stays readable until its chunks are collected.
 	Chunks(ctx context.Context, id cloud.ObjectID, off int64, max int) ([]cloud.Chunk, error)
 }
 
@@ -287,7 +312,7 @@ type Finished struct {
 	CreatedFolders []cloud.Entry // top down
 	Replaced       bool
 	Renamed        bool // saved under another name than asked for
-	Again          bool // it had been finished before; nothing was done now
+	Again          bool // it had been finished before: nothing was done now, CreatedFolders is empty
 }
 
 // Uploads keeps transfers under way and what they have stored.
@@ -306,14 +331,20 @@ type Uploads interface {
 	// Leaves calls visit for the chunks of a running or waiting upload in
 	// order of Offset, so that hash and checksum of the whole can be computed.
 	Leaves(ctx context.Context, id cloud.UploadID, visit func(Stored) error) error
-	// SetUploadState moves an upload on: to waiting, failed or aborted. The
-	// chunks of a failed or aborted one become garbage.
+	// SetUploadState moves a running or waiting upload on: to waiting (ErrInvalid
+	// unless all parts are stored), failed or aborted. The chunks of a failed or
+	// aborted one become garbage. An upload that is in the state already stays
+	// as it is; ErrNotFound if it has ended otherwise.
 	SetUploadState(ctx context.Context, id cloud.UploadID, state UploadState, reason string) error
 	// FinishUpload turns a running or waiting upload whose parts are all
 	// stored into an entry, in one transaction: missing folders, the object,
 	// and the entry or the new content of the one that is replaced. ErrExists
-	// if the name is taken and the conflict is ConflictFail; the upload stays.
-	// Finishing a done upload gives the same answer again.
+	// if the name is taken and the conflict is ConflictFail, or a folder would
+	// be replaced; ErrInvalid while parts are missing; the upload stays. A
+	// replaced file keeps its id, CreatedAt and owner; one without owner becomes
+	// the uploader's. Public is changed by its owner's upload only. Finishing a
+	// done upload gives the same answer again, but for CreatedFolders; it is
+	// ErrNotFound if the entry has been deleted since.
 	FinishUpload(ctx context.Context, id cloud.UploadID, f Finish) (Finished, error)
 	// ExpireUploads aborts running and waiting uploads without progress since
 	// idle, removes history older than history, and gives the aborted ones.
