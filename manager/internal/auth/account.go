@@ -1,0 +1,208 @@
+package auth
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+
+	"discordcloud/manager/internal/meta"
+	"discordcloud/manager/internal/policy"
+	"discordcloud/pkg/cloud"
+)
+
+// errWrong is the one answer to a wrong name, a wrong password and a disabled
+// account.
+func errWrong() error {
+	return cloud.UserErrorf(cloud.ErrUnauthenticated, "wrong name or password")
+}
+
+// Login begins a session for who knows the password. ErrUnauthenticated if it is
+// wrong or there is no such user, which look and last the same; ErrLimited, with
+// a *retry.AfterError, after too many attempts.
+func (s *Service) Login(ctx context.Context, name, password string, peer Peer) (Token, error) {
+	user, err := s.prove(ctx, name, password, peer)
+	if err != nil {
+		return Token{}, err
+	}
+	return s.SignIn(ctx, user, peer)
+}
+
+// prove checks a password within the limits.
+func (s *Service) prove(ctx context.Context, name, password string, peer Peer) (cloud.User, error) {
+	try, err := s.limits.login(name, peer, s.now())
+	if err != nil {
+		return cloud.User{}, err
+	}
+	if len(password) > MaxPassword {
+		return cloud.User{}, errWrong()
+	}
+	found, err := s.credentials(ctx, name)
+	if err != nil {
+		try.undo()
+		return cloud.User{}, err
+	}
+	ok, stale, err := s.hasher.verify(ctx, found.Password, password)
+	if err != nil {
+		try.undo()
+		return cloud.User{}, fmt.Errorf("check password: %w", err)
+	}
+	if !ok || found.ID == 0 || found.Disabled {
+		return cloud.User{}, errWrong()
+	}
+	try.right(s.now())
+	if stale {
+		s.rehash(ctx, found, password)
+	}
+	return found.User, nil
+}
+
+// credentials finds a user, or makes up one whose password nobody has.
+func (s *Service) credentials(ctx context.Context, name string) (meta.Credentials, error) {
+	none := meta.Credentials{Password: s.hasher.dummy()}
+	if checkUserName(name) != nil {
+		return none, nil
+	}
+	found, err := s.store.Credentials(ctx, name)
+	switch {
+	case errors.Is(err, cloud.ErrNotFound):
+		return none, nil
+	case err != nil:
+		return meta.Credentials{}, fmt.Errorf("find user: %w", err)
+	}
+	return found, nil
+}
+
+// rehash stores a password anew under the parameters in force.
+func (s *Service) rehash(ctx context.Context, c meta.Credentials, password string) {
+	fresh, err := s.hasher.hash(ctx, password)
+	if err == nil {
+		err = s.store.Rehash(ctx, c.ID, c.Password, fresh)
+	}
+	if err != nil {
+		// The old form is as good for this sign-in, and the next will try again.
+		s.log.WarnContext(ctx, "password not hashed anew", "user", c.ID, "err", err)
+	}
+}
+
+// CreateFirst makes the first user, an administrator. It needs the set-up code,
+// unless the request came directly from this machine (local). ErrDenied if the
+// code is wrong or there are users; of two at once, one wins.
+func (s *Service) CreateFirst(ctx context.Context, code string, local bool, name, password string, peer Peer) (cloud.User, error) {
+	required, err := s.SetupRequired(ctx)
+	if err != nil {
+		return cloud.User{}, err
+	}
+	if !required {
+		return cloud.User{}, cloud.UserErrorf(cloud.ErrDenied, "there are users already: an administrator makes more")
+	}
+	if !local {
+		if wait, ok := s.limits.register.take(peer.network(), s.now()); !ok {
+			return cloud.User{}, tooMany("attempts", wait)
+		}
+		if subtle.ConstantTimeCompare([]byte(code), []byte(s.setupCode)) != 1 {
+			return cloud.User{}, cloud.UserErrorf(cloud.ErrDenied, "that is not the set-up code that this server printed at its start")
+		}
+		s.limits.register.giveBack(peer.network())
+	}
+	user, err := s.create(ctx, name, password, true, true)
+	if err == nil || errors.Is(err, cloud.ErrDenied) { // ErrDenied: somebody else was first
+		s.hasUsers.Store(true)
+	}
+	return user, err
+}
+
+// CreateUser makes a user on behalf of an administrator. ErrExists if the name
+// is taken, also in other case.
+func (s *Service) CreateUser(ctx context.Context, who policy.Principal, name, password string, admin bool) (cloud.User, error) {
+	if err := policy.Check(who, policy.ManageUsers, nil); err != nil {
+		return cloud.User{}, err
+	}
+	return s.create(ctx, name, password, admin, false)
+}
+
+// LimitRegister counts a refused attempt to register from a peer: ErrLimited
+// after three in an hour.
+func (s *Service) LimitRegister(peer Peer) error {
+	if wait, ok := s.limits.register.take(peer.network(), s.now()); !ok {
+		return tooMany("attempts to register", wait)
+	}
+	return nil
+}
+
+func (s *Service) create(ctx context.Context, name, password string, admin, first bool) (cloud.User, error) {
+	if err := checkUserName(name); err != nil {
+		return cloud.User{}, err
+	}
+	if err := checkPassword(name, password); err != nil {
+		return cloud.User{}, err
+	}
+	hash, err := s.hasher.hash(ctx, password)
+	if err != nil {
+		return cloud.User{}, fmt.Errorf("hash password: %w", err)
+	}
+	user, err := s.store.CreateUser(ctx, name, hash, admin, first)
+	if errors.Is(err, cloud.ErrExists) {
+		return cloud.User{}, fmt.Errorf("create user: %w: %w", cloud.UserErrorf(cloud.ErrExists, "that name is taken"), err)
+	}
+	if err != nil {
+		return cloud.User{}, fmt.Errorf("create user: %w", err)
+	}
+	s.log.InfoContext(ctx, "user created", "user", user.ID, "administrator", admin)
+	return user, nil
+}
+
+// ChangePassword replaces the password of who knows the one before, and ends all
+// his sessions. Errors are those of Login, and ErrInvalid for a new password
+// that may not be one.
+func (s *Service) ChangePassword(ctx context.Context, name, previous, next string, peer Peer) (cloud.User, error) {
+	if err := checkPassword(name, next); err != nil {
+		return cloud.User{}, err
+	}
+	if previous == next {
+		return cloud.User{}, cloud.UserErrorf(cloud.ErrInvalid, "the new password is the old one")
+	}
+	user, err := s.prove(ctx, name, previous, peer)
+	if err != nil {
+		return cloud.User{}, err
+	}
+	return user, s.replacePassword(ctx, user.ID, next)
+}
+
+// SetPassword replaces a password without asking for the one before: for the
+// command line of whoever runs the server.
+func (s *Service) SetPassword(ctx context.Context, id cloud.UserID, next string) error {
+	user, err := s.store.User(ctx, id)
+	if err != nil {
+		return fmt.Errorf("find user: %w", err)
+	}
+	if err := checkPassword(user.Name, next); err != nil {
+		return err
+	}
+	return s.replacePassword(ctx, id, next)
+}
+
+func (s *Service) replacePassword(ctx context.Context, id cloud.UserID, next string) error {
+	hash, err := s.hasher.hash(ctx, next)
+	if err != nil {
+		return fmt.Errorf("hash password: %w", err)
+	}
+	if _, err := s.store.SetPassword(ctx, id, hash); err != nil {
+		return fmt.Errorf("set password: %w", err)
+	}
+	// No ids: a session that began in the same moment must not be left out.
+	s.publishEnd(id, "the password was changed")
+	return nil
+}
+
+// Users finds users whose name contains query, for sharing with them.
+func (s *Service) Users(ctx context.Context, who policy.Principal, query string, limit int) ([]cloud.User, error) {
+	if err := policy.Check(who, policy.FindUsers, nil); err != nil {
+		return nil, err
+	}
+	users, err := s.store.Users(ctx, query, limit)
+	if err != nil {
+		return nil, fmt.Errorf("find users: %w", err)
+	}
+	return users, nil
+}
