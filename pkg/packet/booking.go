@@ -31,3 +31,16 @@ func (UploadBookingModify) PacketID() string { return "s2c:upload-booking-modify
 
 // PacketID implements Packet.
 func (UploadBookingClear) PacketID() string { return "c2s:upload-booking-clear" }
+
+var bookingPackets = []spec{
+	{packet: UploadBookingRequest{}, replies: []Packet{UploadBooking{}}, fields: fields(
+		integer("desired_amount").atLeast(1),
+	)},
+	{packet: UploadBooking{}, fields: fields(
+		count("amount"),
+	)},
+	{packet: UploadBookingModify{}, fields: fields(
+		integer("effective_change"),
+	)},
+	{packet: UploadBookingClear{}, replies: yesOrNo},
+}

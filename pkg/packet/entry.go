@@ -56,3 +56,31 @@ const (
 
 // PacketID implements Packet.
 func (EntryChanged) PacketID() string { return "s2c:entry-changed" }
+
+var entryPackets = []spec{
+	{packet: EntryChanged{}, since: V2, fields: fields(
+		text("action").oneOf(EntryAdded, EntryModified, EntryMoved, EntryRemoved),
+		text("path").as(asPath),
+		record("entry",
+			count("id"),
+			count("parent"),
+			text("name").as(asName),
+			text("kind").oneOf(KindFile, KindFolder),
+			count("size"),
+			text("type"),
+			text("hash").as(asHash).optional(),
+			text("sha256").as(asHash).optional(),
+			flag("has_thumbnail"),
+			text("created_at").as(asTime),
+			text("updated_at").as(asTime),
+			text("modified_at").as(asTime),
+			record("owner", count("id"), text("name").notEmpty()).orNull(),
+			flag("public"),
+			text("access").oneOf(StatusOwned, StatusPublic, StatusShared, StatusRestricted),
+			text("can").oneOf(CanReadWrite, CanRead, CanNothing),
+		),
+		text("old_path").as(asPath).optional(),
+		text("old_name").as(asName).optional(),
+		count("old_parent").optional(),
+	)},
+}

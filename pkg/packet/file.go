@@ -163,3 +163,89 @@ func (ThumbnailRequest) PacketID() string { return "c2s:thumbnail-request" }
 
 // PacketID implements Packet.
 func (FileModify) PacketID() string { return "s2c:file-modify" }
+
+var filePackets = []spec{
+	{packet: DeleteFile{}, replies: yesOrNo, fields: fields(
+		count("folder_id").orNullSince(V2),
+		text("name").as(asName),
+	)},
+	{packet: MoveFiles{}, replies: yesOrNo, fields: fields(
+		count("source_id").optional(),
+		count("target_id").optional(),
+		list("files", text("").as(asName)).anyItemsV1().atLeastItems(1),
+	)},
+	{packet: RenameFile{}, replies: yesOrNo, fields: fields(
+		text("path").as(asPath),
+		text("name").as(asName),
+		text("target_name").as(asName),
+	)},
+	{packet: EmptyFileUpload{}, replies: yesOrNo, fields: fields(
+		text("path").as(asPath),
+		text("name").as(asName),
+	)},
+	{packet: FileShare{}, replies: yesOrNo, fields: fields(
+		text("path").as(asPath),
+		text("name").as(asName),
+		count("target_user"),
+		flag("can_write").optional(),
+		flag("is_deleting").optional(),
+	)},
+	{packet: TransferOwnership{}, replies: yesOrNo, fields: fields(
+		count("file_id"),
+		count("target_user_id"),
+		flag("delete_file_shares").optional(),
+		flag("create_share_for_current_owner").optional(),
+	)},
+	{packet: SignedDownloadRequest{}, replies: []Packet{SignedDownload{}}, fields: fields(
+		count("file_id"),
+	)},
+	{packet: SignedDownload{}, fields: fields(
+		text("payload").as(asBase64URL).optional(),
+	)},
+	{packet: ThumbnailRequest{}, replies: yesOrNo, fields: fields(
+		count("id"),
+	)},
+	{packet: FileModify{}, fields: fields(
+		text("path").as(asPath),
+		text("action").oneOf(FileAdd, FileDelete, FileChange),
+		record("handle", append(fileFields(),
+			choice("ownership",
+				shape{fields: fields(text("status").oneOf(StatusShared), share())},
+				shape{fields: fields(text("status").oneOf(StatusOwned, StatusPublic, StatusRestricted))},
+			),
+			text("thumbnail_url").optional(),
+		)...),
+	)},
+}
+
+func fileFields() []rule {
+	return fields(
+		integer("id"),
+		text("name").as(asName),
+		text("type"),
+		flag("has_thumbnail"),
+		text("created_at").orNull(),
+		text("updated_at").orNull(),
+		count("size"),
+	)
+}
+
+// listedFile tolerates further fields, as the clients do in listings.
+func listedFile() rule {
+	return record("", append(fileFields(),
+		record("ownership",
+			text("status").oneOf(StatusOwned, StatusPublic, StatusShared, StatusRestricted),
+			text("can").oneOf(CanReadWrite, CanRead, CanNothing),
+			share().optional(),
+		).tolerant(),
+	)...).tolerant()
+}
+
+func share() rule {
+	return record("share",
+		integer("file"),
+		integer("user"),
+		text("shared_at"),
+		flag("can_write"),
+	)
+}

@@ -55,3 +55,31 @@ func (DeleteFolder) PacketID() string { return "c2s:delete-folder" }
 
 // PacketID implements Packet.
 func (FolderModify) PacketID() string { return "s2c:folder-modify" }
+
+var folderPackets = []spec{
+	{packet: CreateFolder{}, replies: yesOrNo, fields: fields(
+		text("path").as(asPath),
+	)},
+	{packet: RenameFolder{}, replies: yesOrNo, fields: fields(
+		text("path").as(asPath),
+		text("target_name").as(asName),
+	)},
+	{packet: DeleteFolder{}, replies: yesOrNo, fields: fields(
+		count("folder_id"),
+	)},
+	{packet: FolderModify{}, fields: fields(
+		text("path").as(asPath),
+		folderHandle("handle"),
+		text("action").oneOf(FolderAdd, FolderDelete, FolderRename, FolderMove),
+		text("rename_origin").optional(),
+		count("parent_folder_origin").optional(),
+	)},
+}
+
+func folderHandle(name string) rule {
+	return record(name,
+		count("id"),
+		text("name").as(asName),
+		count("parent_folder").orNull(),
+	)
+}

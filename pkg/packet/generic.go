@@ -30,3 +30,23 @@ func (Error) PacketID() string { return "generic:error" }
 
 // PacketID implements Packet.
 func (Primitives) PacketID() string { return "generic:primitives" }
+
+var genericPackets = []spec{
+	{packet: Boolean{}, fields: fields(
+		flag("success"),
+		text("message").optional(),
+	)},
+	{packet: Error{}, since: V2, fields: fields(
+		text("code").notEmpty(),
+		text("message"),
+	)},
+	{packet: Primitives{}, fields: fields(
+		flag("boolean_value").optional(),
+		integer("integer_value").optional(),
+		integer("float_value").fraction().optional(),
+		text("string_value").optional(),
+	)},
+}
+
+// yesOrNo is the reply of requests that ask for nothing but success.
+var yesOrNo = []Packet{Boolean{}}

@@ -99,3 +99,50 @@ func (FolderSizeRequest) PacketID() string { return "c2s:folder-size-request" }
 
 // PacketID implements Packet.
 func (FolderSize) PacketID() string { return "s2c:folder-size" }
+
+var listingPackets = []spec{
+	{packet: FolderStatusRequest{}, replies: []Packet{FolderStatus{}}, fields: fields(
+		text("path").as(asPath),
+	)},
+	{packet: FolderStatus{}, fields: fields(
+		text("path").as(asPath),
+		flag("exists"),
+		count("folder_id").orNull(),
+		count("file_count"),
+		count("subfolder_count"),
+		integer("page_size").atLeast(1),
+	)},
+	{packet: ListRequest{}, replies: []Packet{ListFolders{}, ListFiles{}}, fields: fields(
+		text("path").as(asPath),
+		text("type").oneOf(TypeSubfolders, TypeFiles),
+		count("page"),
+		text("sort_by").oneOf(SortByName, SortByUpdatedAt, SortBySize).optional(),
+		flag("ascending_sort").optional(),
+	)},
+	{packet: ListFolders{}, fields: fields(
+		text("path").as(asPath),
+		count("page"),
+		list("folders", folderHandle("").tolerant()),
+		flag("success"),
+	)},
+	{packet: ListFiles{}, fields: fields(
+		text("path").as(asPath),
+		count("page"),
+		list("files", listedFile()),
+		flag("success"),
+	)},
+	{packet: List{}, fields: fields(
+		text("path").as(asPath),
+		list("files", listedFile()),
+		list("folders", folderHandle("").tolerant()),
+		flag("success"),
+	)},
+	{packet: FolderSizeRequest{}, replies: []Packet{FolderSize{}}, fields: fields(
+		count("folder_id").orNull(),
+	)},
+	{packet: FolderSize{}, fields: fields(
+		count("folder_id").orNull(),
+		count("total_size"),
+		table("types", integer("")),
+	)},
+}

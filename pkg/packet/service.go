@@ -111,3 +111,59 @@ func (UploadClose) PacketID() string { return "s2u:upload-close" }
 
 // PacketID implements Packet.
 func (UploadFailed) PacketID() string { return "u2s:upload-failed" }
+
+var servicePackets = []spec{
+	{packet: ServiceRegistry{}, fields: fields(
+		text("service_type").oneOf(ServiceUpload, ServiceThumbnail),
+		text("action").oneOf(RegistryList, RegistryAdded, RegistryRemoved),
+		text("service_uuid").as(asUUID),
+		text("address").optional(),
+		flag("busy").optional().v2(),
+		count("capacity").optional().v2(),
+	)},
+	{packet: PingServices{}},
+	{packet: Configure{}, since: V2, replies: yesOrNo, fields: fields(
+		text("discord_bot_token").notEmpty(),
+		list("discord_channel_ids", text("").as(asSnowflake)).atLeastItems(1),
+		text("discord_api_url").optional(),
+		list("discord_cdn_hosts", text("").notEmpty()).optional(),
+		integer("attachment_limit").atLeast(1),
+		integer("stall_seconds").atLeast(1).optional(),
+	)},
+	{packet: UploadOpen{}, since: V2, replies: yesOrNo, fields: fields(
+		text("upload_id").as(asUUID),
+		text("object").as(asObject),
+		text("key").as(asKey),
+		integer("size").atLeast(1),
+		integer("chunk_size").atLeast(1),
+		text("extension").as(asBase64).optional(),
+		ranges("confirmed").optional(),
+	)},
+	{packet: PartStored{}, since: V2, replies: yesOrNo, fields: fields(
+		text("upload_id").as(asUUID),
+		count("part"),
+		text("type").atMostUnits(255).optional(),
+		list("chunks", record("",
+			count("index"),
+			count("offset"),
+			count("size"),
+			count("ext"),
+			count("sealed_size"),
+			text("salt").as(asSalt),
+			text("header").as(asHeader),
+			count("crc32").atMost(1<<32-1),
+			text("leaves").as(asLeaves),
+			text("channel").as(asSnowflake),
+			text("message").as(asSnowflake),
+			text("attachment").as(asSnowflake),
+			text("path").notEmpty(),
+		)).atLeastItems(1),
+	)},
+	{packet: UploadClose{}, since: V2, replies: yesOrNo, fields: fields(
+		text("upload_id").as(asUUID),
+	)},
+	{packet: UploadFailed{}, since: V2, fields: fields(
+		text("upload_id").as(asUUID),
+		text("reason"),
+	)},
+}

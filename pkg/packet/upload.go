@@ -150,3 +150,71 @@ func (Uploads) PacketID() string { return "s2c:uploads" }
 
 // PacketID implements Packet.
 func (UploadInterrupted) PacketID() string { return "s2c:upload-interrupted" }
+
+var uploadPackets = []spec{
+	{packet: UploadRequest{}, replies: []Packet{UploadResponse{}}, fields: fields(
+		text("name").as(asName),
+		text("path").as(asPath),
+		integer("size").atLeast(1).atLeastV2(0),
+		flag("is_public"),
+		flag("do_overwrite").optional(),
+		text("conflict").oneOf(ConflictAsk, ConflictOverwrite, ConflictRename, ConflictSkip, ConflictFail).optional().v2(),
+		integer("modified_at").optional().v2(),
+		text("type").atMostUnits(255).optional().v2(),
+	)},
+	{packet: UploadResponse{}, fields: fields(
+		text("name"),
+		text("path"),
+		flag("accepted"),
+		text("upload_id").as(asUUID),
+		integer("chunk_size").atLeast(1),
+		text("upload_address").optional(),
+		text("rejection_reason").optional(),
+		ranges("confirmed").optional().v2(),
+		count("size").optional().v2(),
+	)},
+	{packet: UploadAbortRequest{}, replies: yesOrNo, fields: fields(
+		text("upload_id").as(asUUID),
+	)},
+	{packet: UploadOverwriteResponse{}, fields: fields(
+		text("upload_id").as(asUUID),
+		text("action").oneOf(ConflictSkip, ConflictOverwrite, ConflictRename),
+		flag("use_on_all_uploads").optional(),
+	)},
+	{packet: UploadStageFinish{}, fields: fields(
+		text("upload_id").as(asUUID),
+		flag("service_disconnect").only(true).optional(),
+	)},
+	{packet: UploadFinishInfo{}, fields: fields(
+		flag("success"),
+		text("upload_id").as(asUUID),
+		text("rename_target").optional(),
+		text("reason").optional(),
+	)},
+	{packet: UploadOverwriteRequest{}, fields: fields(
+		text("upload_id").as(asUUID),
+		text("file_name").as(asName),
+		text("file_path").as(asPath),
+	)},
+	{packet: UploadOverwriteCancel{}},
+	{packet: UploadResume{}, since: V2, replies: []Packet{UploadResponse{}}, fields: fields(
+		text("upload_id").as(asUUID),
+	)},
+	{packet: UploadsRequest{}, since: V2, replies: []Packet{Uploads{}}},
+	{packet: Uploads{}, since: V2, fields: fields(
+		list("uploads", record("",
+			text("upload_id").as(asUUID),
+			text("name").as(asName),
+			text("path").as(asPath),
+			count("size"),
+			integer("chunk_size").atLeast(1),
+			ranges("confirmed"),
+			text("created_at").as(asTime),
+			flag("waiting_for_answer"),
+		)),
+	)},
+	{packet: UploadInterrupted{}, since: V2, fields: fields(
+		text("upload_id").as(asUUID),
+		text("reason"),
+	)},
+}

@@ -34,3 +34,16 @@ func (UserSearch) PacketID() string { return "s2c:user-search" }
 
 // PacketID implements Packet.
 func (SignedOut) PacketID() string { return "s2c:signed-out" }
+
+var userPackets = []spec{
+	{packet: UserSearchRequest{}, replies: []Packet{UserSearch{}}, fields: fields(
+		text("query").as(asUsername),
+	)},
+	{packet: UserSearch{}, fields: fields(
+		flag("success"),
+		list("results", record("", count("id"), text("name").notEmpty())).optional(),
+	)},
+	{packet: SignedOut{}, since: V2, fields: fields(
+		text("reason"),
+	)},
+}

@@ -85,3 +85,51 @@ func (GenThumbnail) PacketID() string { return "s2t:gen-thumbnail" }
 
 // PacketID implements Packet.
 func (ThumbnailData) PacketID() string { return "t2s:thumbnail-data" }
+
+var workerPackets = []spec{
+	{packet: UploadServiceConfiguration{}, until: V1, replies: yesOrNo, fields: fields(
+		choice("crypto",
+			shape{fields: fields(flag("enabled").only(false))},
+			shape{fields: fields(flag("enabled").only(true), text("key").notEmpty())},
+		),
+		text("discord_bot_token").notEmpty(),
+		text("discord_channel_id").as(asSnowflake),
+	)},
+	{packet: UploadStart{}, until: V1, replies: yesOrNo, fields: fields(
+		text("name").as(asName),
+		text("path").as(asPath),
+		count("size"),
+		text("client").as(asUUID),
+		text("upload_id").as(asUUID),
+		integer("chunk_size").atLeast(1),
+	)},
+	{packet: UploadAbort{}, until: V1, replies: yesOrNo},
+	{packet: UploadFinish{}, until: V1, fields: fields(
+		flag("success"),
+		list("messages", text("")).anyItemsV1().optional(),
+		text("hash").as(asHash).optional(),
+		flag("is_encrypted").optional(),
+		text("type").optional(),
+		text("channel").as(asSnowflake).optional(),
+		text("reason").optional(),
+	)},
+	{packet: ThumbnailServiceConfiguration{}, replies: yesOrNo, fields: fields(
+		text("discord_bot_token").notEmpty(),
+		text("message_encryption_key").notEmpty().optional(),
+		count("image_quality").atMost(100),
+		integer("image_width").atLeast(1).atMost(4096),
+		text("image_type").oneOf("avif", "jpeg", "webp"),
+	)},
+	{packet: GenThumbnail{}, fields: fields(
+		count("file_id"),
+		text("channel_id").as(asSnowflake),
+		text("first_msg_id").as(asSnowflake),
+		text("file_type"),
+		flag("is_encrypted"),
+	)},
+	{packet: ThumbnailData{}, fields: fields(
+		count("file_id"),
+		flag("success"),
+		text("data").optional(),
+	)},
+}
