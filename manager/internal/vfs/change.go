@@ -1,0 +1,256 @@
+package vfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"discordcloud/manager/internal/event"
+	"discordcloud/manager/internal/meta"
+	"discordcloud/manager/internal/policy"
+	"discordcloud/pkg/cloud"
+)
+
+// MakeFolders makes the missing folders of a path below parent and gives the
+// last one and the created ones, top down. They are public and owned by who.
+// ErrExists if something else has one of the names.
+func (f *FS) MakeFolders(ctx context.Context, who policy.Principal, parent cloud.EntryID, names []string) (cloud.Entry, []cloud.Entry, error) {
+	fail := func(err error) (cloud.Entry, []cloud.Entry, error) { return cloud.Entry{}, nil, err }
+	names, err := CleanNames(names)
+	if err != nil {
+		return fail(err)
+	}
+	if err := f.checkWay(ctx, who, parent, names); err != nil {
+		return fail(err)
+	}
+	last, created, err := f.Store.MakeFolders(ctx, parent, names, who.User)
+	if err != nil {
+		return fail(f.taken(err, "make folders below %d", parent))
+	}
+	for _, e := range created {
+		f.publish(ctx, event.Change{Action: event.Added, Entry: e})
+	}
+	return last, created, nil
+}
+
+// checkWay tells whether who may add to each of the folders that are there.
+func (f *FS) checkWay(ctx context.Context, who policy.Principal, parent cloud.EntryID, names []string) error {
+	at, err := f.folder(ctx, who, parent, policy.AddTo)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		next, err := f.Store.Child(ctx, at.ID, name, who.User)
+		if errors.Is(err, cloud.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("child of %d: %w", at.ID, err)
+		}
+		// That a name is taken shows by itself when it is tried: a hidden entry
+		// says no more than that.
+		if !next.IsFolder() || policy.Check(who, policy.AddTo, &next) != nil {
+			return cloud.UserErrorf(cloud.ErrExists, "the name %q is taken", name)
+		}
+		at = next
+	}
+	return nil
+}
+
+// Move gives an entry another name, another folder, or both. Errors are those of
+// meta.Store's Move and of the permissions needed: to move or rename the entry,
+// to add to the folder, to replace the file that has the name.
+func (f *FS) Move(ctx context.Context, who policy.Principal, id, parent cloud.EntryID, name string, on meta.Conflict) (meta.MoveResult, error) {
+	m, err := f.move(ctx, who, id, parent, name, on)
+	if err != nil {
+		return meta.MoveResult{}, err
+	}
+	f.publishMove(ctx, m)
+	return m.MoveResult, nil
+}
+
+// moved is a move that is done but not told.
+type moved struct {
+	meta.MoveResult
+	lost []cloud.Share // of the file that was replaced
+}
+
+func (f *FS) move(ctx context.Context, who policy.Principal, id, parent cloud.EntryID, name string, on meta.Conflict) (moved, error) {
+	name, err := CleanName(name)
+	if err != nil {
+		return moved{}, err
+	}
+	if who.Role == policy.Nobody {
+		return moved{}, cloud.ErrUnauthenticated
+	}
+	var m moved
+	if on == meta.ConflictReplace {
+		if m.lost, err = f.sharesOf(ctx, parent, name); err != nil {
+			return moved{}, err
+		}
+	}
+	m.MoveResult, err = f.Store.Move(meta.ForViewer(ctx, who.User), id, parent, name, on, func(e cloud.Entry) error {
+		do := policy.ReplaceFile
+		switch e.ID {
+		case id:
+			do = policy.MoveEntry
+			if e.Parent == parent {
+				do = policy.RenameEntry
+			}
+		case parent:
+			do = policy.AddTo
+		}
+		err := policy.Check(who, do, &e)
+		if do == policy.ReplaceFile && errors.Is(err, cloud.ErrNotFound) {
+			return cloud.UserErrorf(cloud.ErrExists, "the name %q is taken", name)
+		}
+		return err
+	})
+	if err != nil {
+		return moved{}, f.taken(err, "move %d", id)
+	}
+	return m, nil
+}
+
+// sharesOf gives the shares of what has a name, none if nothing has it.
+func (f *FS) sharesOf(ctx context.Context, parent cloud.EntryID, name string) ([]cloud.Share, error) {
+	e, err := f.Store.Child(ctx, parent, name, meta.AnyViewer)
+	if errors.Is(err, cloud.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("child of %d: %w", parent, err)
+	}
+	shares, err := f.Store.Shares(ctx, e.ID)
+	if err != nil {
+		return nil, fmt.Errorf("shares of %d: %w", e.ID, err)
+	}
+	return shares, nil
+}
+
+// MoveMany moves entries into a folder under their names, all of them or none:
+// when one cannot be moved, those before it are moved back. Only a file that was
+// replaced by then stays replaced.
+func (f *FS) MoveMany(ctx context.Context, who policy.Principal, ids []cloud.EntryID, parent cloud.EntryID, on meta.Conflict) ([]meta.MoveResult, error) {
+	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
+	entries := make([]cloud.Entry, len(ids))
+	for i, id := range ids { // what can be told before anything is done
+		var err error
+		if entries[i], err = f.EntryFor(ctx, who, id, policy.MoveEntry); err != nil {
+			return nil, err
+		}
+	}
+	done := make([]moved, 0, len(ids))
+	for _, e := range entries {
+		m, err := f.move(ctx, who, e.ID, parent, e.Name, on)
+		if err != nil {
+			return nil, errors.Join(err, f.undo(ctx, done))
+		}
+		done = append(done, m)
+	}
+	results := make([]meta.MoveResult, len(done))
+	for i, m := range done {
+		f.publishMove(ctx, m)
+		results[i] = m.MoveResult
+	}
+	return results, nil
+}
+
+// undo moves back, the last first.
+func (f *FS) undo(ctx context.Context, done []moved) error {
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	for _, m := range slices.Backward(done) {
+		_, err := f.Store.Move(ctx, m.Before.ID, m.Before.Parent, m.Before.Name, meta.ConflictFail,
+			func(cloud.Entry) error { return nil }) // it was there a moment ago
+		if err != nil {
+			return fmt.Errorf("move %d back: %w", m.Before.ID, err)
+		}
+	}
+	return nil
+}
+
+func (f *FS) publishMove(ctx context.Context, m moved) {
+	if m.Replaced != nil {
+		f.publish(ctx, event.Change{Action: event.Removed, Entry: *m.Replaced, SharedWith: m.lost})
+	}
+	if m.Before.Parent == m.After.Parent && m.Before.Name == m.After.Name {
+		return
+	}
+	f.publish(ctx, event.Change{
+		Action: event.Moved, Entry: m.After, OldName: m.Before.Name, OldParent: m.Before.Parent,
+	})
+}
+
+// Delete removes entries and all that is below them, all or none. ErrDenied if
+// something below is not for who to delete.
+func (f *FS) Delete(ctx context.Context, who policy.Principal, ids ...cloud.EntryID) (meta.Deleted, error) {
+	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
+	shares := map[cloud.EntryID][]cloud.Share{}
+	for _, id := range ids {
+		if _, err := f.EntryFor(ctx, who, id, policy.DeleteEntry); err != nil {
+			return meta.Deleted{}, err
+		}
+		var err error
+		if shares[id], err = f.Store.Shares(ctx, id); err != nil {
+			return meta.Deleted{}, fmt.Errorf("shares of %d: %w", id, err)
+		}
+	}
+	d, err := f.Store.Delete(meta.ForViewer(ctx, who.User), ids, func(e cloud.Entry) error {
+		err := policy.Check(who, policy.DeleteEntry, &e)
+		if _, asked := shares[e.ID]; err != nil && !asked {
+			return cloud.UserErrorf(cloud.ErrDenied, "the folder holds something that is not yours to delete")
+		}
+		return err
+	})
+	if err != nil {
+		return meta.Deleted{}, fmt.Errorf("delete: %w", err)
+	}
+	for i, e := range d.Top {
+		c := event.Change{Action: event.Removed, Entry: e, SharedWith: shares[e.ID]}
+		c.Entry.Share, c.Path = nil, d.Paths[i]
+		f.Bus.Publish(&c)
+	}
+	return d, nil
+}
+
+// taken gives ErrExists a text for people, unless it has one.
+func (f *FS) taken(err error, format string, args ...any) error {
+	doing := fmt.Sprintf(format, args...)
+	if _, told := errors.AsType[*cloud.UserError](err); !told && errors.Is(err, cloud.ErrExists) {
+		err = errors.Join(cloud.UserErrorf(cloud.ErrExists, "that name is taken"), err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// publish tells of a change that is done. It adds the folder's path and, unless
+// they are given, the shares.
+func (f *FS) publish(ctx context.Context, c event.Change) {
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	c.Entry.Share = nil
+	err := f.complete(ctx, &c)
+	if err != nil {
+		// The change is done: news that lack a part are better than none.
+		f.log().WarnContext(ctx, "news of a change are incomplete", "entry", c.Entry.ID, "err", err)
+	}
+	f.Bus.Publish(&c)
+}
+
+func (f *FS) complete(ctx context.Context, c *event.Change) (err error) {
+	if c.Path, err = f.PathOf(ctx, c.Entry.Parent); err != nil {
+		return err
+	}
+	if c.Action == event.Moved {
+		if c.OldPath, err = f.PathOf(ctx, c.OldParent); err != nil {
+			return err
+		}
+	}
+	if c.Action != event.Removed {
+		if c.SharedWith, err = f.Store.Shares(ctx, c.Entry.ID); err != nil {
+			return fmt.Errorf("shares of %d: %w", c.Entry.ID, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,232 @@
+// Package vfs is the tree as somebody sees it: names and paths, permissions,
+// changes and their news, and files open for reading. The packets, the HTTP
+// routes, WebDAV and the archives all stand on it, so that a rule is written
+// once. It leaves the decision to package policy, the rows to package meta and
+// the bytes to package object.
+//
+// An entry that somebody may not read is answered like one that does not exist,
+// by path and by id.
+package vfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"discordcloud/manager/internal/event"
+	"discordcloud/manager/internal/meta"
+	"discordcloud/manager/internal/policy"
+	"discordcloud/pkg/cloud"
+	"discordcloud/pkg/crypt"
+)
+
+// Opener gives the plain bytes of objects: *object.Source.
+type Opener interface {
+	// Open reads n bytes from off of an object of the given size. The caller
+	// closes the reader. A reader that ends early ends with an error other than
+	// io.EOF.
+	Open(ctx context.Context, id cloud.ObjectID, size, off, n int64) (io.ReadCloser, error)
+}
+
+// FS is the tree. Its fields are set once; it is safe for concurrent use.
+type FS struct {
+	Store  meta.Store
+	Bus    *event.Bus
+	Source Opener
+	// Ring gives the keys of signed links.
+	Ring crypt.Ring
+	Log  *slog.Logger // nil is silent
+}
+
+// EntryFor gives an entry if who may do this with it; do is an action about an
+// entry. ErrNotFound if there is none that he may see.
+func (f *FS) EntryFor(ctx context.Context, who policy.Principal, id cloud.EntryID, do policy.Action) (cloud.Entry, error) {
+	if who.Role == policy.Nobody {
+		return cloud.Entry{}, cloud.ErrUnauthenticated // before it shows whether there is one
+	}
+	e, err := f.Store.Entry(ctx, id, who.User)
+	if err != nil {
+		return cloud.Entry{}, fmt.Errorf("entry %d: %w", id, err)
+	}
+	if err := policy.Check(who, do, &e); err != nil {
+		return cloud.Entry{}, fmt.Errorf("entry %d: %w", id, err)
+	}
+	return e, nil
+}
+
+// Entry gives an entry that who may see.
+func (f *FS) Entry(ctx context.Context, who policy.Principal, id cloud.EntryID) (cloud.Entry, error) {
+	return f.EntryFor(ctx, who, id, policy.SeeEntry)
+}
+
+// Child finds a name in a folder. Both must be visible to who.
+func (f *FS) Child(ctx context.Context, who policy.Principal, parent cloud.EntryID, name string) (cloud.Entry, error) {
+	if _, err := f.EntryFor(ctx, who, parent, policy.ListFolder); err != nil {
+		return cloud.Entry{}, err
+	}
+	return f.child(ctx, who, parent, name)
+}
+
+// child is Child for a folder that has been checked.
+func (f *FS) child(ctx context.Context, who policy.Principal, parent cloud.EntryID, name string) (cloud.Entry, error) {
+	e, err := f.Store.Child(ctx, parent, name, who.User)
+	if err != nil {
+		return cloud.Entry{}, fmt.Errorf("child of %d: %w", parent, err)
+	}
+	if err := policy.Check(who, policy.SeeEntry, &e); err != nil {
+		return cloud.Entry{}, fmt.Errorf("child of %d: %w", parent, err)
+	}
+	return e, nil
+}
+
+// Lookup finds an entry by the names from the top; none name the root. Each
+// entry on the way must be visible to who, else it is ErrNotFound.
+func (f *FS) Lookup(ctx context.Context, who policy.Principal, names []string) (cloud.Entry, error) {
+	return f.lookup(ctx, who, names, f.child)
+}
+
+func (f *FS) lookup(ctx context.Context, who policy.Principal, names []string,
+	child func(context.Context, policy.Principal, cloud.EntryID, string) (cloud.Entry, error)) (cloud.Entry, error) {
+	e, err := f.Entry(ctx, who, cloud.Root)
+	if err != nil {
+		return cloud.Entry{}, err
+	}
+	for _, name := range names {
+		if !e.IsFolder() {
+			return cloud.Entry{}, fmt.Errorf("below file %d: %w", e.ID, cloud.ErrNotFound)
+		}
+		if e, err = child(ctx, who, e.ID, name); err != nil {
+			return cloud.Entry{}, err
+		}
+	}
+	return e, nil
+}
+
+// PathOf gives the names from the top down to an entry, none for the root. It
+// hides nothing.
+func (f *FS) PathOf(ctx context.Context, id cloud.EntryID) ([]string, error) {
+	all, err := f.path(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(all))
+	for i, e := range all {
+		names[i] = e.Name
+	}
+	return names, nil
+}
+
+func (f *FS) path(ctx context.Context, id cloud.EntryID) ([]cloud.Entry, error) {
+	if id == cloud.Root {
+		return nil, nil
+	}
+	all, err := f.Store.Path(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("path of %d: %w", id, err)
+	}
+	return all, nil
+}
+
+// Path gives the entries from the top down to one that who may see. Of somebody
+// to whom a folder on the way is hidden, that folder and what is above it are
+// kept back: to him the path begins below.
+func (f *FS) Path(ctx context.Context, who policy.Principal, id cloud.EntryID) ([]cloud.Entry, error) {
+	if _, err := f.Entry(ctx, who, id); err != nil {
+		return nil, err
+	}
+	all, err := f.path(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for i := len(all) - 2; i >= 0; i-- {
+		_, err := f.Entry(ctx, who, all[i].ID)
+		if errors.Is(err, cloud.ErrNotFound) {
+			return all[i+1:], nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// folder gives a folder that who may do this with.
+func (f *FS) folder(ctx context.Context, who policy.Principal, id cloud.EntryID, do policy.Action) (cloud.Entry, error) {
+	e, err := f.EntryFor(ctx, who, id, do)
+	if err != nil {
+		return cloud.Entry{}, err
+	}
+	if !e.IsFolder() {
+		return cloud.Entry{}, fmt.Errorf("entry %d: %w", id, cloud.UserErrorf(cloud.ErrInvalid, "that is not a folder"))
+	}
+	return e, nil
+}
+
+// List gives one page of what who sees in a folder. Parent and Viewer of q are
+// set by it.
+func (f *FS) List(ctx context.Context, who policy.Principal, parent cloud.EntryID, q meta.Query) (meta.Page, error) {
+	if _, err := f.folder(ctx, who, parent, policy.ListFolder); err != nil {
+		return meta.Page{}, err
+	}
+	q.Parent, q.Viewer = parent, who.User
+	page, err := f.Store.List(ctx, q)
+	if err != nil {
+		return meta.Page{}, fmt.Errorf("list %d: %w", parent, err)
+	}
+	return page, nil
+}
+
+// Count gives the numbers of files and folders that who sees in a folder.
+func (f *FS) Count(ctx context.Context, who policy.Principal, parent cloud.EntryID) (files, folders int, err error) {
+	if _, err := f.folder(ctx, who, parent, policy.ListFolder); err != nil {
+		return 0, 0, err
+	}
+	files, folders, err = f.Store.Count(ctx, parent, who.User)
+	if err != nil {
+		return 0, 0, fmt.Errorf("count %d: %w", parent, err)
+	}
+	return files, folders, nil
+}
+
+// Sizes sums up what who sees below a folder.
+func (f *FS) Sizes(ctx context.Context, who policy.Principal, id cloud.EntryID) (meta.Sizes, error) {
+	if _, err := f.folder(ctx, who, id, policy.ListFolder); err != nil {
+		return meta.Sizes{}, err
+	}
+	s, err := f.Store.Sizes(ctx, id, who.User)
+	if err != nil {
+		return meta.Sizes{}, fmt.Errorf("sizes of %d: %w", id, err)
+	}
+	return s, nil
+}
+
+// Walk calls visit for everything that who may read below a folder, parents
+// before children. names is the path from the folder and must not be kept; c can
+// be read if its entry is a file, also by the holder of a ticket for the folder.
+func (f *FS) Walk(ctx context.Context, who policy.Principal, folder cloud.EntryID, visit func(names []string, c *Content) error) error {
+	if _, err := f.folder(ctx, who, folder, policy.ReadContent); err != nil {
+		return err
+	}
+	return f.Store.Walk(ctx, folder, who.User, func(names []string, e cloud.Entry) error {
+		if _, can := policy.Access(who.User, e); can == policy.Nothing {
+			return nil
+		}
+		return visit(names, f.content(e))
+	})
+}
+
+func (f *FS) log() *slog.Logger {
+	if f.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return f.Log
+}
+
+// detached is a context for what must follow a change that is done, even if
+// whoever asked for it has gone.
+func detached(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+}
