@@ -1,0 +1,67 @@
+package discord
+
+import (
+	"log/slog"
+	"sync"
+
+	"discordcloud/pkg/blob"
+)
+
+// Limits are what a message may carry now.
+type Limits struct {
+	Attachment  int64 `json:"attachment"`  // bytes of one attachment
+	Request     int64 `json:"request"`     // bytes of all, if it has several
+	Attachments int   `json:"attachments"` // number
+}
+
+// Limits are those in force: the configured ones, or lower ones that Discord
+// taught us.
+func (c *Client) Limits() Limits {
+	c.size.mu.Lock()
+	defer c.size.mu.Unlock()
+	return c.size.now
+}
+
+// sizes keeps the limits in force.
+type sizes struct {
+	mu      sync.Mutex
+	now     Limits
+	request int64 // as configured
+}
+
+func (s *sizes) reset(opt Options) {
+	s.now = Limits{Attachment: opt.AttachmentLimit, Request: opt.RequestLimit, Attachments: opt.AttachmentsMost}
+	s.request = opt.RequestLimit
+}
+
+// steps are limits that Discord has had, or that a server in front may have.
+var steps = [...]int64{100 << 20, 50 << 20, 25 << 20, 20 << 20, 10 << 20, 8 << 20, 4 << 20, 2 << 20, 1 << 20, 512 << 10, 256 << 10, 128 << 10, 64 << 10}
+
+// refused learns from a 413. A single file is too large itself. Of several,
+// either one is or all together are, which only sending them one by one tells;
+// until then messages get smaller.
+func (s *sizes) refused(files []blob.Body, log *slog.Logger) {
+	var largest, sum int64
+	for _, f := range files {
+		largest, sum = max(largest, f.Size()), sum+f.Size()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(files) > 1 {
+		if s.now.Request >= sum {
+			s.now.Request = max(sum/2, largest)
+			log.Warn("Discord takes no message that large", "bytes", sum, "limit", s.now.Request)
+		}
+		return
+	}
+	s.now.Request = s.request // the file was the reason
+	for _, step := range steps {
+		if step < largest {
+			if step < s.now.Attachment {
+				s.now.Attachment = step
+				log.Warn("Discord takes no attachment that large", "bytes", largest, "limit", step)
+			}
+			return
+		}
+	}
+}
