@@ -135,8 +135,9 @@ func (c *Chunk) Header() Header { return c.header }
 // Range reads the plain bytes of span, made by chunk.Range for this chunk, from
 // r, which gives the sealed bytes of span and no more. The bytes of a segment
 // are released only after its tag held, and io.EOF comes only after the last
-// segment of span held and r ended. Given 64 KiB and 16 bytes to read into, it
-// opens segments in place and keeps no buffer; it is an io.WriterTo too.
+// segment of span held and r ended. A Read with room for chunk.SegmentSealed bytes
+// gives the rest of one segment, opened in place; while all are such there is no
+// buffer (but for a span that skips bytes). It is an io.WriterTo too.
 func (c *Chunk) Range(span chunk.Span, r io.Reader) io.Reader {
 	if span.First < 0 || span.Segments < 0 || span.First+span.Segments > chunk.Segments(c.body) {
 		panic("crypt: span outside the chunk")

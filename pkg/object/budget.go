@@ -1,0 +1,42 @@
+package object
+
+import "sync"
+
+// Budget bounds the memory that all streams of one or several Sources read ahead
+// into. Nobody waits for it: a stream that gets nothing of it reads ahead less.
+// So that slow readers cannot stop the others, a stream that holds nothing may
+// fetch one small piece (256 KiB) beyond the budget. The memory in use is thus at
+// most the budget and a small piece for each stream. It is safe for concurrent use.
+type Budget struct {
+	mu    sync.Mutex
+	limit int64
+	used  int64
+}
+
+// NewBudget makes a budget of that many bytes.
+func NewBudget(bytes int64) *Budget { return &Budget{limit: bytes} }
+
+// Used is the number of bytes taken from the budget now.
+func (b *Budget) Used() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used
+}
+
+func (b *Budget) tryAcquire(n int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n > b.limit-b.used {
+		return false
+	}
+	b.used += n
+	return true
+}
+
+func (b *Budget) release(n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.used -= n; b.used < 0 {
+		panic("object: more released than acquired")
+	}
+}
