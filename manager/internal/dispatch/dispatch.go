@@ -1,0 +1,174 @@
+// Package dispatch shares the connected upload services among clients and
+// takes uploads from the request to the entry in the tree: which service takes
+// the bytes, what it has stored, what happens if the name is taken, and how an
+// interrupted upload goes on. It knows connections only as what they can be
+// sent; sockets, and what else clients ask for, are package hub.
+//
+// # Order
+//
+// A client is told what happens to an upload in the order of the protocol: the
+// response, the end of the stage, then a question or the outcome. Everything
+// that is sent about bookings and uploads is therefore queued under one lock,
+// replies included; nothing that waits (database, services) runs under it.
+//
+// A part counts only when it is recorded, and it is recorded although its
+// client or the service may have gone by then: what lies in Discord and is in
+// no table would be garbage. An upload is in memory while a service or a client
+// works on it; the database alone decides what it has become.
+//
+// # Why
+//
+// One service takes as many uploads as it has slots, and clients hold slots,
+// not services: version 1's "one upload per service" is a service of one slot.
+// A slot whose client lowers its wish or leaves goes to the others when its
+// upload has ended, never before. Requests that come before a slot is free are
+// held for some seconds, since clients of version 1 ask for the next upload a
+// moment too early and lose the file on a rejection.
+package dispatch
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"discordcloud/manager/internal/event"
+	"discordcloud/manager/internal/meta"
+	"discordcloud/pkg/blob"
+	"discordcloud/pkg/chunk"
+	"discordcloud/pkg/cloud"
+	"discordcloud/pkg/crypt"
+	"discordcloud/pkg/packet"
+)
+
+// ServiceConfig is what upload services are told when they connect.
+type ServiceConfig struct {
+	Token    packet.Secret // of the bot
+	Channels []string      // that they post to; a chunk anywhere else is refused
+	APIURL   string        // "" is Discord's own
+	CDNHosts []string      // nil are Discord's own
+	// AttachmentLimit gives the largest attachment at the moment, in bytes.
+	AttachmentLimit func() int64
+}
+
+// Options are what a Dispatcher stands on. Zero durations have the defaults
+// given.
+type Options struct {
+	Store   meta.Store
+	Ring    crypt.Ring
+	Blobs   blob.Store // for the chunk of an empty file, which no service stores
+	Bus     *event.Bus // is told of finished uploads
+	Service ServiceConfig
+	Log     *slog.Logger
+	Now     func() time.Time // nil is time.Now
+
+	Stall     time.Duration // a service gives up an upload without progress: 2 min
+	SlotWait  time.Duration // a request waits for a free slot: 8 s
+	Answer    time.Duration // a service has time to answer: 10 s
+	Idle      time.Duration // an upload without progress is aborted: 24 h
+	History   time.Duration // the outcome of an upload is remembered: 7 days
+	Expiry    time.Duration // between two looks for idle uploads: 10 min
+	Questions int           // open conflicts of one client: 512
+	Requests  int           // upload requests of one client that wait: 128
+}
+
+// Dispatcher shares services among clients. Make it with New; its methods are
+// safe for concurrent use.
+type Dispatcher struct {
+	Options
+	background sync.WaitGroup // what goes on after the packet that began it
+
+	mu         sync.Mutex
+	pool       pool
+	clients    map[*Client]struct{}
+	services   []*Service // that have been configured, oldest first
+	uploads    map[cloud.UploadID]*upload
+	joined     uint64 // counts clients and uploads, for their order
+	refused    int64  // parts that were not taken, for Debug
+	interrupts int64  // uploads that lost their service, for Debug
+}
+
+// New makes a Dispatcher. Run has to run beside it.
+func New(o Options) *Dispatcher {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	for _, d := range []struct {
+		v   *time.Duration
+		def time.Duration
+	}{
+		{&o.Stall, 2 * time.Minute}, {&o.SlotWait, 8 * time.Second}, {&o.Answer, 10 * time.Second},
+		{&o.Idle, 24 * time.Hour}, {&o.History, 7 * 24 * time.Hour}, {&o.Expiry, 10 * time.Minute},
+	} {
+		if *d.v == 0 {
+			*d.v = d.def
+		}
+	}
+	if o.Questions == 0 {
+		o.Questions = 512
+	}
+	if o.Requests == 0 {
+		o.Requests = 128
+	}
+	return &Dispatcher{
+		Options: o,
+		clients: map[*Client]struct{}{},
+		uploads: map[cloud.UploadID]*upload{},
+	}
+}
+
+// Run aborts idle uploads until ctx ends, and then waits for what is still
+// going on. Clients and services have to be closed before.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	defer d.background.Wait()
+	tick := time.NewTicker(d.Expiry)
+	defer tick.Stop()
+	for {
+		if err := d.expire(ctx); err != nil && ctx.Err() == nil {
+			d.Log.WarnContext(ctx, "idle uploads not looked for", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// expire aborts uploads that nobody has gone on with.
+func (d *Dispatcher) expire(ctx context.Context) error {
+	now := d.Now()
+	aborted, err := d.Store.ExpireUploads(ctx, now.Add(-d.Idle), now.Add(-d.History))
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, row := range aborted {
+		d.Log.InfoContext(ctx, "upload expired", "upload", row.ID)
+		if u := d.uploads[row.ID]; u != nil {
+			d.end(ctx, u, packet.UploadFinishInfo{Reason: "nobody has gone on with the upload"})
+		}
+	}
+	return nil
+}
+
+// partSize is the size of parts under the attachment limit in force.
+func (d *Dispatcher) partSize() int64 { return chunk.PlainMax(d.Service.AttachmentLimit()) }
+
+// Debug is the state of the dispatcher for administrators.
+func (d *Dispatcher) Debug() any {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	busy := 0
+	for _, s := range d.pool.slots {
+		if s.busy {
+			busy++
+		}
+	}
+	return map[string]any{
+		"clients": len(d.clients), "services": len(d.services),
+		"slots": len(d.pool.slots), "slots_busy": busy, "requests_waiting": len(d.pool.waiting),
+		"uploads": len(d.uploads), "parts_refused": d.refused, "uploads_interrupted": d.interrupts,
+	}
+}

@@ -1,0 +1,96 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"discordcloud/manager/internal/meta"
+	"discordcloud/pkg/chunk"
+	"discordcloud/pkg/cloud"
+	"discordcloud/pkg/crypt"
+	"discordcloud/pkg/packet"
+)
+
+// An empty file has one chunk of no bytes, which the manager stores itself:
+// there is nothing for a client to send.
+
+// uploadEmpty is Upload for files of no bytes.
+func (c *Client) uploadEmpty(ctx context.Context, u *upload, reply func(packet.UploadResponse)) {
+	d := c.d
+	err := d.Store.CreateUpload(ctx, u.Upload)
+	if err == nil {
+		err = d.storeEmpty(ctx, u)
+	}
+	if err == nil {
+		err = c.resumeWhole(ctx, u, nil, reply)
+	}
+	if err != nil {
+		d.Log.WarnContext(ctx, "empty file not stored", "upload", u.ID, "err", err)
+		d.record(ctx, u.ID, meta.UploadFailed, cloud.TextOf(err))
+		reply(c.rejection(u.name, u.path, err))
+	}
+}
+
+// resumeEmpty goes on with the upload of an empty file.
+func (c *Client) resumeEmpty(ctx context.Context, u *upload, stored bool, reply func(packet.UploadResponse)) error {
+	if !stored {
+		if err := c.d.storeEmpty(ctx, u); err != nil {
+			return err
+		}
+	}
+	return c.resumeWhole(ctx, u, nil, reply)
+}
+
+// storeEmpty stores the one chunk of an empty file.
+func (d *Dispatcher) storeEmpty(ctx context.Context, u *upload) error {
+	sealed, err := crypt.Seal(u.key, u.Object, crypt.Header{Final: true, Time: d.Now()}, u.ext, nil)
+	if err != nil {
+		return fmt.Errorf("seal empty file: %w", err)
+	}
+	ref, err := d.Blobs.Put(ctx, sealed)
+	if err != nil {
+		return fmt.Errorf("store empty file: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	c := meta.Stored{Chunk: sealed.Chunk(), Leaves: chunk.Leaves(nil)}
+	c.Ref = ref
+	if err := d.Store.AddPart(ctx, u.ID, 0, []meta.Stored{c}); err != nil {
+		return fmt.Errorf("record empty file: %w", err)
+	}
+	return nil
+}
+
+// CreateEmpty makes an empty file, unless its name is taken: ErrExists.
+func (c *Client) CreateEmpty(ctx context.Context, q Request) error {
+	d := c.d
+	q.Size, q.Conflict = 0, packet.ConflictFail
+	u, err := c.prepare(ctx, q)
+	if err != nil {
+		return err
+	}
+	if err := d.Store.CreateUpload(ctx, u.Upload); err != nil {
+		return fmt.Errorf("create empty file: %w", err)
+	}
+	done, err := d.finishEmpty(ctx, c, u)
+	if err != nil {
+		err = conflictError(u.OnConflict, err)
+		d.record(ctx, u.ID, meta.UploadFailed, cloud.TextOf(err))
+		return err
+	}
+	d.publish(ctx, done)
+	return nil
+}
+
+func (d *Dispatcher) finishEmpty(ctx context.Context, c *Client, u *upload) (meta.Finished, error) {
+	if err := d.storeEmpty(ctx, u); err != nil {
+		return meta.Finished{}, err
+	}
+	f, err := d.sum(ctx, u)
+	if err != nil {
+		return meta.Finished{}, err
+	}
+	f.Conflict = meta.ConflictFail
+	return d.Store.FinishUpload(meta.ForViewer(ctx, c.Who.User), u.ID, f)
+}

@@ -1,0 +1,204 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"discordcloud/manager/internal/meta"
+	"discordcloud/pkg/chunk"
+	"discordcloud/pkg/cloud"
+	"discordcloud/pkg/crypt"
+	"discordcloud/pkg/packet"
+)
+
+// PartStored records a part that the service says it has stored. A nil error
+// is durable; a part that was stored before with the same content is as good.
+// ErrExists if it was stored with another, ErrNotFound if this connection does
+// not hold the upload, ErrInvalid for what cannot be true.
+func (s *Service) PartStored(ctx context.Context, p packet.PartStored) error {
+	d := s.d
+	err := s.partStored(ctx, p)
+	if err != nil {
+		d.mu.Lock()
+		d.refused++
+		d.mu.Unlock()
+		d.Log.WarnContext(ctx, "part refused", "service", s.id, "upload", p.UploadID, "part", p.Part, "err", err)
+	}
+	return err
+}
+
+func (s *Service) partStored(ctx context.Context, p packet.PartStored) error {
+	d := s.d
+	d.mu.Lock()
+	u := d.uploads[cloud.UploadID(p.UploadID)]
+	held := u != nil && u.slot != nil && u.slot.service == s && u.stage == running
+	d.mu.Unlock()
+	if !held {
+		return cloud.UserErrorf(cloud.ErrNotFound, "this connection does not hold the upload")
+	}
+	chunks, err := u.chunksOf(p, d.Service.Channels)
+	if err != nil {
+		return err
+	}
+
+	// From here on it is recorded, whoever leaves: it lies in Discord.
+	u.parts.Lock()
+	defer u.parts.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	switch err := d.Store.AddPart(ctx, u.ID, p.Part, chunks); {
+	case errors.Is(err, cloud.ErrExists):
+		if err := d.sameAsStored(ctx, u, p.Part, chunks); err != nil {
+			return err
+		}
+	case err != nil:
+		return fmt.Errorf("record part: %w", err)
+	}
+	stored, err := d.Store.PartsStored(ctx, u.ID)
+	if err != nil {
+		return fmt.Errorf("count parts: %w", err)
+	}
+
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	u.missing = u.Parts() - count(stored)
+	if t := cleanType(p.Type); p.Part == 0 && t != "" {
+		u.kind = t
+	}
+	if u.missing == 0 && u.stage == running {
+		u.stage = concluding
+		ctx := context.WithoutCancel(ctx)
+		d.background.Go(func() { d.conclude(ctx, u) })
+	}
+	return nil
+}
+
+// count is the number of parts in ranges.
+func count(ranges [][2]int64) int64 {
+	var n int64
+	for _, r := range ranges {
+		n += r[1] - r[0] + 1
+	}
+	return n
+}
+
+// sameAsStored tells whether a part is stored with these plain bytes: nil if it
+// is, ErrExists if it is stored with others.
+func (d *Dispatcher) sameAsStored(ctx context.Context, u *upload, part int64, chunks []meta.Stored) error {
+	from := part * u.PartSize
+	to := min(from+u.PartSize, u.Size)
+	var there, now []cloud.Sum
+	err := d.Store.Leaves(ctx, u.ID, func(c meta.Stored) error {
+		if c.Offset >= from && c.Offset < to {
+			there = append(there, c.Leaves...)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("compare part: %w", err)
+	}
+	for _, c := range chunks {
+		now = append(now, c.Leaves...)
+	}
+	if !slices.Equal(there, now) {
+		return cloud.UserErrorf(cloud.ErrExists, "part %d is stored already, with other bytes", part)
+	}
+	return nil
+}
+
+func invalid(format string, args ...any) error {
+	return cloud.UserErrorf(cloud.ErrInvalid, format, args...)
+}
+
+// chunksOf checks what a service says of a part and gives it in order of
+// offset. The sealed headers are opened: they prove that a chunk is what it is
+// said to be, to whoever holds the key.
+func (u *upload) chunksOf(p packet.PartStored, channels []string) ([]meta.Stored, error) {
+	if p.Part < 0 || p.Part >= u.Parts() {
+		return nil, invalid("there is no part %d", p.Part)
+	}
+	chunks := make([]meta.Stored, len(p.Chunks))
+	for i, c := range p.Chunks {
+		stored, err := u.stored(c, channels)
+		if err != nil {
+			return nil, err
+		}
+		chunks[i] = stored
+	}
+	slices.SortFunc(chunks, func(a, b meta.Stored) int {
+		if a.Offset < b.Offset {
+			return -1
+		}
+		return 1
+	})
+
+	at := p.Part * u.PartSize
+	end := min(at+u.PartSize, u.Size)
+	for i, c := range chunks {
+		if c.Offset != at {
+			return nil, invalid("part %d: a chunk begins at %d instead of %d", p.Part, c.Offset, at)
+		}
+		if at += c.Size; at < end && c.Size%chunk.Leaf != 0 {
+			return nil, invalid("part %d: a chunk ends within a leaf", p.Part)
+		}
+		whole := int64(c.Index) == p.Part && (len(chunks) == 1 || i == 0)
+		if !whole && int64(c.Index) < u.Parts() {
+			return nil, invalid("part %d: a chunk has the index of another part", p.Part)
+		}
+	}
+	if at != end {
+		return nil, invalid("part %d: the chunks end at %d instead of %d", p.Part, at, end)
+	}
+	return chunks, nil
+}
+
+// stored checks one chunk by itself.
+func (u *upload) stored(c packet.StoredChunk, channels []string) (meta.Stored, error) {
+	fail := func(err error) (meta.Stored, error) { return meta.Stored{}, err }
+	switch {
+	case c.Index < 0 || c.Index > math.MaxUint32:
+		return fail(invalid("a chunk has the index %d", c.Index))
+	case c.Size <= 0 || c.Offset < 0 || c.Offset > u.Size-c.Size:
+		return fail(invalid("%d bytes from %d are not in the file", c.Size, c.Offset))
+	case c.Offset == 0 && c.Ext != int64(u.extSealed()) || c.Offset != 0 && c.Ext != 0:
+		return fail(invalid("a chunk has an extension of %d bytes", c.Ext))
+	case c.SealedSize != chunk.SealedSize(c.Size, int(c.Ext)):
+		return fail(invalid("%d bytes do not seal to %d", c.Size, c.SealedSize))
+	case c.CRC32 < 0 || c.CRC32 > math.MaxUint32:
+		return fail(invalid("a checksum is out of range"))
+	case !slices.Contains(channels, c.Channel):
+		return fail(invalid("a chunk lies in a channel that is not ours"))
+	case c.Message == "" || c.Attachment == "":
+		return fail(invalid("a chunk lies nowhere"))
+	}
+	out := meta.Stored{
+		Chunk: cloud.Chunk{
+			Index: int(c.Index), Offset: c.Offset, Size: c.Size, Ext: int(c.Ext), SealedSize: c.SealedSize,
+			Ref: cloud.Ref{Channel: c.Channel, Message: c.Message, Attachment: c.Attachment, Path: c.Path},
+		},
+		CRC32: uint32(c.CRC32),
+	}
+	if n, err := hex.Decode(out.Salt[:], []byte(c.Salt[:min(len(c.Salt), 64)])); err != nil || n != len(out.Salt) || len(c.Salt) != 64 {
+		return fail(invalid("a chunk has no salt"))
+	}
+	if n, err := hex.Decode(out.Header[:], []byte(c.Header[:min(len(c.Header), 128)])); err != nil || n != len(out.Header) || len(c.Header) != 128 {
+		return fail(invalid("a chunk has no header"))
+	}
+	leaves, err := base64.StdEncoding.DecodeString(c.Leaves)
+	if want := (c.Size + chunk.Leaf - 1) / chunk.Leaf; err != nil || int64(len(leaves)) != 32*want {
+		return fail(invalid("a chunk of %d bytes has %d leaves", c.Size, want))
+	}
+	for sum := range slices.Chunk(leaves, 32) {
+		out.Leaves = append(out.Leaves, cloud.Sum(sum))
+	}
+	if _, err := crypt.OpenChunk(u.key, u.Object, out.Chunk, u.Size); err != nil {
+		return fail(fmt.Errorf("%w: sealed header: %w", cloud.ErrInvalid, err))
+	}
+	return out, nil
+}

@@ -1,0 +1,210 @@
+package dispatch
+
+import (
+	"cmp"
+	"slices"
+)
+
+// slot is room for one upload on one service.
+type slot struct {
+	service *Service
+	holder  *holder // whose booking it belongs to, nil for nobody's
+	busy    bool    // an upload is on it, or has not been closed yet
+	lost    bool    // the service is gone, and the slot is in no pool
+	upload  *upload // nil if it is idle or being closed
+}
+
+// holder is a client as the pool sees it.
+type holder struct {
+	wants  int
+	has    int
+	joined uint64       // older ones come first
+	change func(by int) // tells the client of a slot more or less; must not block
+}
+
+// ticket is a request that waits for a slot.
+type ticket struct {
+	holder *holder
+	got    chan *slot // of one
+}
+
+// pool shares the slots of all services among holders. A slot belongs to at
+// most one holder; a free one is never kept from a holder that wants more.
+// Requests of holders that have booked nothing borrow what is free. The
+// Dispatcher's lock guards it.
+type pool struct {
+	slots   []*slot
+	holders []*holder
+	waiting []*ticket // oldest first
+}
+
+// add gives a service's slots to the pool.
+func (p *pool) add(s *Service, n int) {
+	for range n {
+		p.slots = append(p.slots, &slot{service: s})
+	}
+	p.share()
+}
+
+// remove takes a service's slots away, tells those who held them, and gives the
+// slots that were in use.
+func (p *pool) remove(s *Service) (busy []*slot) {
+	p.slots = slices.DeleteFunc(p.slots, func(sl *slot) bool {
+		if sl.service != s {
+			return false
+		}
+		sl.lost = true
+		if sl.holder != nil {
+			sl.holder.has--
+			sl.holder.change(-1)
+			sl.holder = nil
+		}
+		if sl.busy {
+			busy = append(busy, sl)
+		}
+		return true
+	})
+	p.share()
+	return busy
+}
+
+// join makes h known, with nothing booked.
+func (p *pool) join(h *holder) { p.holders = append(p.holders, h) }
+
+// leave gives back all that h holds and forgets it.
+func (p *pool) leave(h *holder) {
+	p.holders = slices.DeleteFunc(p.holders, func(x *holder) bool { return x == h })
+	p.waiting = slices.DeleteFunc(p.waiting, func(t *ticket) bool { return t.holder == h })
+	h.wants = 0
+	p.giveBack(h)
+	p.share()
+}
+
+// book sets the number of slots that h wants, and gives how many it has now.
+// settled is called with it before anybody is told of slots that went around.
+func (p *pool) book(h *holder, wants int, settled func(has int)) {
+	h.wants = wants
+	p.giveBack(h)
+	for h.has < h.wants {
+		s := p.idle(nil)
+		if s == nil {
+			break
+		}
+		s.holder = h
+		h.has++
+	}
+	settled(h.has)
+	p.share()
+}
+
+// giveBack releases what h holds beyond its wish, idle slots first. A busy one
+// is nobody's from now on, and free when its upload has ended.
+func (p *pool) giveBack(h *holder) {
+	for _, busy := range []bool{false, true} {
+		for _, s := range p.slots {
+			if h.has <= h.wants {
+				return
+			}
+			if s.holder == h && s.busy == busy {
+				s.holder = nil
+				h.has--
+			}
+		}
+	}
+}
+
+// take gives h an idle slot for an upload, or nil if it would have to wait.
+func (p *pool) take(h *holder) *slot {
+	s := p.idle(h)
+	if s == nil && h.wants == 0 {
+		s = p.idle(nil)
+	}
+	if s != nil {
+		s.busy = true
+	}
+	return s
+}
+
+// ask queues a request of h, and serves it at once if it can.
+func (p *pool) ask(h *holder) *ticket {
+	t := &ticket{holder: h, got: make(chan *slot, 1)}
+	p.waiting = append(p.waiting, t)
+	p.serve()
+	return t
+}
+
+// giveUp takes a request out of the queue. If it has been served, it gives the
+// slot.
+func (p *pool) giveUp(t *ticket) *slot {
+	if i := slices.Index(p.waiting, t); i >= 0 {
+		p.waiting = slices.Delete(p.waiting, i, i+1)
+		return nil
+	}
+	select {
+	case s := <-t.got:
+		return s
+	default:
+		return nil
+	}
+}
+
+// free makes a slot idle again.
+func (p *pool) free(s *slot) {
+	s.busy, s.upload = false, nil
+	if !s.lost {
+		p.share()
+	}
+}
+
+// share serves waiting requests, then gives free slots to holders that want
+// more: those with the fewest first, the oldest among them.
+func (p *pool) share() {
+	for {
+		p.serve()
+		s := p.idle(nil)
+		if s == nil {
+			return
+		}
+		var poorest *holder
+		for _, h := range p.holders {
+			if h.has < h.wants && (poorest == nil || cmp.Or(cmp.Compare(h.has, poorest.has), cmp.Compare(h.joined, poorest.joined)) < 0) {
+				poorest = h
+			}
+		}
+		if poorest == nil {
+			return
+		}
+		s.holder = poorest
+		poorest.has++
+		poorest.change(+1)
+	}
+}
+
+func (p *pool) serve() {
+	p.waiting = slices.DeleteFunc(p.waiting, func(t *ticket) bool {
+		s := p.take(t.holder)
+		if s == nil {
+			return false
+		}
+		t.got <- s
+		return true
+	})
+}
+
+// idle gives an idle slot of h's booking, or for nil one that is nobody's: on
+// the service with the fewest uploads.
+func (p *pool) idle(h *holder) *slot {
+	load := map[*Service]int{}
+	for _, s := range p.slots {
+		if s.busy {
+			load[s.service]++
+		}
+	}
+	var best *slot
+	for _, s := range p.slots {
+		if !s.busy && s.holder == h && (best == nil || load[s.service] < load[best.service]) {
+			best = s
+		}
+	}
+	return best
+}

@@ -1,0 +1,203 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"discordcloud/manager/internal/meta"
+	"discordcloud/manager/internal/policy"
+	"discordcloud/pkg/cloud"
+	"discordcloud/pkg/packet"
+)
+
+// Pending gives the user's uploads that have not ended.
+func (c *Client) Pending(ctx context.Context) ([]packet.PendingUpload, error) {
+	rows, err := c.d.Store.UploadsIn(ctx, c.Who.User, meta.UploadRunning, meta.UploadWaiting)
+	if err != nil {
+		return nil, fmt.Errorf("uploads: %w", err)
+	}
+	pending := make([]packet.PendingUpload, 0, len(rows))
+	for _, row := range rows {
+		if row.Size == 0 {
+			continue // under way at this moment, or of no use to anybody
+		}
+		stored, err := c.d.Store.PartsStored(ctx, row.ID)
+		if err != nil {
+			return nil, fmt.Errorf("parts of %s: %w", row.ID, err)
+		}
+		u := upload{Upload: row}
+		pending = append(pending, packet.PendingUpload{
+			UploadID: string(row.ID), Name: row.Name, Path: u.folderPath(), Size: row.Size, ChunkSize: row.PartSize,
+			Confirmed: ranges(stored), CreatedAt: row.CreatedAt.UTC().Format(time.RFC3339),
+			WaitingForAnswer: row.State == meta.UploadWaiting,
+		})
+	}
+	return pending, nil
+}
+
+// Resume goes on with an upload of the same user that was interrupted, on this
+// connection: with a service that takes the missing parts, with the question
+// that is open, or with the outcome if it has ended. A living connection that
+// had it is told that it has it no more. reply is called once, before anything
+// else is sent about it.
+func (c *Client) Resume(ctx context.Context, id cloud.UploadID, reply func(packet.UploadResponse)) {
+	if err := c.resume(ctx, id, reply); err != nil {
+		p := c.rejection("", "/", err)
+		p.UploadID = string(id)
+		reply(p)
+	}
+}
+
+func (c *Client) resume(ctx context.Context, id cloud.UploadID, reply func(packet.UploadResponse)) error {
+	d := c.d
+	if err := policy.Check(c.Who, policy.Upload, nil); err != nil {
+		return err
+	}
+	row, err := d.Store.Upload(ctx, id)
+	if err != nil || row.User != c.Who.User {
+		if err == nil || cloud.KindOf(err) == cloud.ErrNotFound {
+			return cloud.UserErrorf(cloud.ErrNotFound, "there is no such upload")
+		}
+		return fmt.Errorf("resume: %w", err)
+	}
+	switch row.State {
+	case meta.UploadFailed, meta.UploadAborted:
+		return cloud.UserErrorf(cloud.ErrInvalid, "the upload has ended: %s", row.Reason)
+	case meta.UploadDone:
+		return c.repeat(ctx, row, reply)
+	case meta.UploadRunning, meta.UploadWaiting:
+	}
+	if taken, err := c.takeOver(ctx, id, reply); taken || err != nil {
+		return err
+	}
+
+	u, err := d.restore(ctx, c, row)
+	if err != nil {
+		return err
+	}
+	stored, err := d.Store.PartsStored(ctx, id)
+	if err != nil {
+		return fmt.Errorf("resume: %w", err)
+	}
+	u.missing = u.Parts() - count(stored)
+	if row.Size == 0 {
+		return c.resumeEmpty(ctx, u, len(stored) > 0, reply)
+	}
+	if u.missing == 0 {
+		return c.resumeWhole(ctx, u, stored, reply)
+	}
+	r := c.Reserve()
+	sl, err := r.slot(ctx)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	if d.uploads[id] != nil || c.gone {
+		d.pool.free(sl)
+		d.mu.Unlock()
+		return cloud.UserErrorf(cloud.ErrExists, "another connection goes on with the upload")
+	}
+	d.hold(u, c, sl)
+	d.mu.Unlock()
+	if err := d.open(ctx, u, stored); err != nil {
+		return err // it stays in the database
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c.gone {
+		d.drop(ctx, u)
+		return nil
+	}
+	u.stage = running
+	reply(c.resumed(u, stored))
+	d.Log.InfoContext(ctx, "upload resumed", "upload", u.ID, "user", u.User, "parts", u.missing)
+	return nil
+}
+
+// resumed is the answer to a resumption that goes on. d.mu is held.
+func (c *Client) resumed(u *upload, stored [][2]int64) packet.UploadResponse {
+	p := packet.UploadResponse{
+		Name: u.Name, Path: u.folderPath(), Accepted: true, UploadID: string(u.ID), ChunkSize: u.PartSize,
+		Confirmed: ranges(stored), Size: &u.Size,
+	}
+	if u.slot != nil {
+		p.UploadAddress = c.Address(u.slot.service.address)
+	}
+	return p
+}
+
+// takeOver gives c an upload that another connection has, or has had until a
+// moment ago.
+func (c *Client) takeOver(ctx context.Context, id cloud.UploadID, reply func(packet.UploadResponse)) (taken bool, err error) {
+	d := c.d
+	stored, err := d.Store.PartsStored(ctx, id)
+	if err != nil {
+		return false, fmt.Errorf("resume: %w", err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	u := d.uploads[id]
+	if u == nil {
+		return false, nil
+	}
+	if !u.resumable() && !u.client.gone {
+		return false, cloud.UserErrorf(cloud.ErrExists, "another client is uploading it")
+	}
+	switch u.stage {
+	case opening, closing, ended:
+		return false, cloud.UserErrorf(cloud.ErrUnavailable, "the upload is being opened or closed at the moment")
+	case running, concluding, waiting:
+	}
+	if u.client != c {
+		if u.stage == waiting {
+			if u.client != nil {
+				u.client.questions--
+			}
+			c.questions++
+		}
+		u.tell(packet.UploadInterrupted{UploadID: string(id), Reason: "another connection goes on with it"})
+		u.client = c
+	}
+	u.name, u.path = u.Name, u.folderPath()
+	reply(c.resumed(u, stored))
+	if u.stage == waiting {
+		u.tell(packet.UploadOverwriteRequest{UploadID: string(id), FileName: u.name, FilePath: u.path})
+	}
+	return true, nil
+}
+
+// resumeWhole goes on with an upload that lacks no part.
+func (c *Client) resumeWhole(ctx context.Context, u *upload, stored [][2]int64, reply func(packet.UploadResponse)) error {
+	d := c.d
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.uploads[u.ID] != nil || c.gone {
+		return cloud.UserErrorf(cloud.ErrExists, "another connection goes on with the upload")
+	}
+	d.hold(u, c, nil)
+	reply(c.resumed(u, stored))
+	u.stage = concluding
+	ctx = context.WithoutCancel(ctx)
+	d.background.Go(func() { d.conclude(ctx, u) })
+	return nil
+}
+
+// repeat gives the outcome of an upload that is done once more.
+func (c *Client) repeat(ctx context.Context, row meta.Upload, reply func(packet.UploadResponse)) error {
+	e, err := c.d.Store.Entry(ctx, row.Entry, c.Who.User)
+	if err != nil {
+		return cloud.UserErrorf(cloud.ErrNotFound, "the upload is done, and its file is gone")
+	}
+	u := &upload{Upload: row, client: c}
+	p := c.resumed(u, nil)
+	if n := row.Parts(); n > 0 {
+		p.Confirmed = []packet.Range{{0, n - 1}}
+	}
+	c.d.mu.Lock()
+	defer c.d.mu.Unlock()
+	reply(p)
+	u.finishStage(false)
+	u.tell(u.success(e))
+	return nil
+}

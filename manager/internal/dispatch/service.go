@@ -1,0 +1,200 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"discordcloud/manager/internal/policy"
+	"discordcloud/pkg/cloud"
+	"discordcloud/pkg/packet"
+)
+
+// Link is the manager's end of a service's socket.
+type Link interface {
+	// Call sends a request and waits for its reply.
+	Call(ctx context.Context, p packet.Packet) (packet.Packet, error)
+	// Close ends the connection. It does not wait for that.
+	Close(reason string)
+}
+
+// Service is one connection of a service. A service that connects again is
+// another Service: what the first had been given, the second does not hold.
+type Service struct {
+	d        *Dispatcher
+	link     Link
+	id       string // random
+	role     policy.Role
+	address  string
+	capacity int
+	gone     bool // guarded by d.mu
+}
+
+// MaxCapacity is the most uploads that one service takes at once.
+const MaxCapacity = 64
+
+// NewService makes a service of a fresh connection. Nobody sees it before
+// Configure. address is where clients send parts, an URL or the path of a mount
+// on this manager; capacity is at least 1.
+func (d *Dispatcher) NewService(link Link, role policy.Role, address string, capacity int) *Service {
+	return &Service{
+		d: d, link: link, id: packet.NewUUID(), role: role, address: address,
+		capacity: min(max(capacity, 1), MaxCapacity),
+	}
+}
+
+// ID names the connection.
+func (s *Service) ID() string { return s.id }
+
+// Configure tells an upload service how to reach Discord, and makes it visible
+// once it has accepted. The error says why it has not; the caller closes the
+// connection then.
+func (s *Service) Configure(ctx context.Context) error {
+	d := s.d
+	if s.role == policy.UploadService {
+		stall := max(1, int64(d.Stall/time.Second))
+		if err := s.call(ctx, packet.Configure{
+			DiscordBotToken:   d.Service.Token,
+			DiscordChannelIDs: d.Service.Channels,
+			DiscordAPIURL:     d.Service.APIURL,
+			DiscordCDNHosts:   d.Service.CDNHosts,
+			AttachmentLimit:   d.Service.AttachmentLimit(),
+			StallSeconds:      &stall,
+		}); err != nil {
+			return fmt.Errorf("configure service: %w", err)
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s.gone {
+		return fmt.Errorf("configure service: %w: it has left", cloud.ErrUnavailable)
+	}
+	d.services = append(d.services, s)
+	d.announce(s.registry(packet.RegistryAdded))
+	if s.role == policy.UploadService {
+		d.pool.add(s, s.capacity)
+	}
+	d.Log.InfoContext(ctx, "service connected", "service", s.id, "type", s.kind(), "capacity", s.capacity)
+	return nil
+}
+
+// call asks the service for something, and takes anything but yes for an error.
+func (s *Service) call(ctx context.Context, p packet.Packet) error {
+	ctx, cancel := context.WithTimeout(ctx, s.d.Answer)
+	defer cancel()
+	answer, err := s.link.Call(ctx, p)
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.PacketID(), err)
+	}
+	switch a := answer.(type) {
+	case packet.Boolean:
+		if a.Success {
+			return nil
+		}
+		return fmt.Errorf("%s: %w", p.PacketID(), errRefused)
+	default:
+		return fmt.Errorf("%s: answered by %s", p.PacketID(), answer.PacketID())
+	}
+}
+
+var errRefused = errors.New("the service refused")
+
+// Lost is to be called once when the connection has ended. Uploads on it are
+// interrupted, and those who held its slots are told.
+func (s *Service) Lost(ctx context.Context) {
+	d := s.d
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s.gone {
+		return
+	}
+	s.gone = true
+	i := slices.Index(d.services, s)
+	if i < 0 {
+		return // never configured
+	}
+	d.services = slices.Delete(d.services, i, i+1)
+	for _, sl := range d.pool.remove(s) {
+		if u := sl.upload; u != nil {
+			u.slot = nil
+			d.lostService(ctx, u)
+		}
+	}
+	d.announce(s.registry(packet.RegistryRemoved))
+	d.Log.InfoContext(ctx, "service disconnected", "service", s.id, "type", s.kind())
+}
+
+// Info is a service as administrators and clients may see it.
+type Info struct {
+	ID       string
+	Type     string
+	Address  string // as the service gave it
+	Busy     int    // uploads on it
+	Capacity int
+}
+
+// Services lists the services that are connected and configured.
+func (d *Dispatcher) Services() []Info {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	infos := make([]Info, 0, len(d.services))
+	for _, s := range d.services {
+		infos = append(infos, Info{ID: s.id, Type: s.kind(), Address: s.address, Busy: d.busy(s), Capacity: s.capacity})
+	}
+	return infos
+}
+
+func (d *Dispatcher) busy(s *Service) int {
+	n := 0
+	for _, sl := range d.pool.slots {
+		if sl.service == s && sl.busy {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *Service) kind() string {
+	if s.role == policy.ThumbnailService {
+		return packet.ServiceThumbnail
+	}
+	return packet.ServiceUpload
+}
+
+// registry is the news of s for clients; the address is filled in for each.
+func (s *Service) registry(action string) packet.ServiceRegistry {
+	p := packet.ServiceRegistry{ServiceType: s.kind(), Action: action, ServiceUUID: s.id}
+	if s.role == policy.UploadService && action != packet.RegistryRemoved {
+		busy, capacity := s.d.busy(s) >= s.capacity, int64(s.capacity)
+		p.Address, p.Busy, p.Capacity = s.address, &busy, &capacity
+	}
+	return p
+}
+
+// announce tells every client of a service.
+func (d *Dispatcher) announce(p packet.ServiceRegistry) {
+	for c := range d.clients {
+		c.registry(p)
+	}
+}
+
+// shut closes an upload on its service and frees the slot. A service that does
+// not confirm is closed: nobody knows what it is doing. d.mu is held.
+func (d *Dispatcher) shut(ctx context.Context, sl *slot, id cloud.UploadID) {
+	sl.upload = nil
+	ctx = context.WithoutCancel(ctx)
+	d.background.Go(func() {
+		err := sl.service.call(ctx, packet.UploadClose{UploadID: string(id)})
+		if err != nil {
+			d.Log.WarnContext(ctx, "upload not closed on its service", "service", sl.service.id, "upload", id, "err", err)
+			sl.service.link.Close("an upload was not closed")
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if err == nil {
+			d.pool.free(sl)
+		}
+	})
+}
