@@ -57,8 +57,10 @@ type Conn struct {
 	closed  bool // closing is closed
 	code    websocket.StatusCode
 	reason  string
-	cause   error  // of the end; the first one counts
-	cancel  func() // ends Run's reading and writing at once; nil before Run
+	cause   error       // of the end; the first one counts
+	cancel  func()      // ends Run's reading and writing at once; nil before Run
+	overdue *time.Timer // since Close: breaks the connection in CloseTimeout
+	broken  bool        // cancel is due, or was called
 
 	stalled atomic.Bool // the reader waits for a handler or for Rate
 	writing atomic.Bool
@@ -118,8 +120,8 @@ func (c *Conn) Run(ctx context.Context, handle func(ctx context.Context, m Messa
 	defer cancel()
 	c.mu.Lock()
 	c.cancel = cancel
-	if c.ended {
-		cancel() // failed before it began
+	if c.broken {
+		cancel()
 	}
 	c.mu.Unlock()
 	stop := context.AfterFunc(ctx, func() { c.close(websocket.StatusGoingAway, "going away", context.Cause(ctx)) })
@@ -138,6 +140,9 @@ func (c *Conn) Run(ctx context.Context, handle func(ctx context.Context, m Messa
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.overdue != nil {
+		c.overdue.Stop()
+	}
 	return c.cause
 }
 
@@ -160,6 +165,11 @@ func (c *Conn) close(code websocket.StatusCode, reason string, cause error) {
 		return
 	}
 	c.code, c.reason, c.cause = code, reason, cause
+	c.overdue = time.AfterFunc(c.o.CloseTimeout, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.breakLocked()
+	})
 	c.stopQueue()
 }
 
@@ -184,6 +194,11 @@ func (c *Conn) failLocked(cause error) {
 	}
 	c.stopQueue()
 	c.endLocked()
+	c.breakLocked()
+}
+
+func (c *Conn) breakLocked() {
+	c.broken = true
 	if c.cancel != nil {
 		c.cancel()
 	}

@@ -3,7 +3,6 @@ package packet
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/coder/websocket"
 
@@ -90,16 +89,14 @@ func (c *Conn) flush(ctx context.Context) error {
 	return nil
 }
 
-// shake flushes and closes within CloseTimeout.
+// shake flushes and closes. Close has seen to it that this ends in time.
 func (c *Conn) shake(ctx context.Context) {
 	c.mu.Lock()
-	code, reason, cancel := c.code, c.reason, c.cancel
+	code, reason := c.code, c.reason
 	c.mu.Unlock()
 	if code == 0 {
 		return // failed: there is nobody to shake hands with
 	}
-	overdue := time.AfterFunc(c.o.CloseTimeout, cancel) // breaks the connection under the reader
-	defer overdue.Stop()
 	_ = c.flush(ctx)             // the peer may have stopped reading
 	_ = c.ws.Close(code, reason) // or may never answer
 }
