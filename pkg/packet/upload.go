@@ -42,7 +42,7 @@ type UploadResponse struct {
 }
 
 // Range is a run of consecutive numbers: its first and its last, both counted.
-type Range [2]int64
+type Range = [2]int64
 
 // UploadAbortRequest ends an upload.
 type UploadAbortRequest struct {
