@@ -39,10 +39,13 @@ func (c *Client) call(ctx context.Context, req request, out any) error {
 			return fmt.Errorf("encode request: %w", err)
 		}
 	}
-	if req.use == useWrite {
+	switch {
+	case req.use == useWrite:
 		req.route.rate = c.opt.Posts
-	} else if req.use == useRead {
+	case req.use == useRead:
 		req.route.rate = c.opt.Reads
+	case c.opt.Others != Rate{}:
+		req.route.rate = c.opt.Others
 	}
 	t := c.limiter.ticket()
 	var final error

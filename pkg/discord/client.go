@@ -76,6 +76,9 @@ type Options struct {
 	// Reads is the same for messages read. It also is the most that is used:
 	// the headers of these routes promise what Discord does not give.
 	Reads Rate
+	// Others is the limit of every other route where answers carry no headers, by
+	// default what each was seen to have on Discord. For a server without limits.
+	Others Rate
 	// InvalidMost is the number of refused requests (401, 403, 429) within ten
 	// minutes at which all calls stop, by default 2000. Discord bans at 10,000.
 	InvalidMost int
@@ -83,8 +86,9 @@ type Options struct {
 	// AttachmentLimit is the size of the largest attachment, in bytes, by default
 	// 10 MiB. It is lowered when Discord refuses.
 	AttachmentLimit int64
-	// RequestLimit is the most bytes of attachments in one message, by default
-	// 25 MiB. One attachment may be larger where its own limit allows.
+	// RequestLimit is the most bytes that the request of several attachments has,
+	// FileOverhead for each counted in, by default 25 MiB. One attachment alone
+	// may be larger where its own limit allows.
 	RequestLimit int64
 	// AttachmentsMost is the number of attachments in one message, by default 10.
 	AttachmentsMost int

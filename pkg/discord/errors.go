@@ -24,16 +24,16 @@ var ErrChannelDown = errors.New("channel is down")
 // ErrStalled is a transfer that ended because it made too little progress.
 var ErrStalled = fmt.Errorf("transfer stalled: %w", cloud.ErrUnavailable)
 
-// The codes of Discord's error bodies that this package acts on (Discord's
+// Codes of Discord's error bodies that are acted on (Discord's
 // reference, "JSON Error Codes").
 const (
-	codeUnknownChannel    = 10003
+	CodeUnknownChannel = 10003 // the channel is deleted
+	CodeUnknownMessage = 10008 // the message is; with status 403 it is Discord's anti-abuse system
+
 	codeUnknownGuild      = 10004
-	codeUnknownMessage    = 10008
 	codeEntityTooLarge    = 40005
 	codeMissingAccess     = 50001
 	codeMissingPermission = 50013
-	codeAntiAbuse         = 10008 // with status 403: not a missing message
 )
 
 // APIError is an answer of Discord's API or CDN that refuses a request. It

@@ -44,7 +44,7 @@ func (c *Client) Fetch(ctx context.Context, link string, off, n int64) (io.ReadC
 			return err
 		}
 		var err error
-		if r, err = c.fetch(ctx, u.String(), off, n); err != nil && errors.Is(err, errOddAnswer) {
+		if r, err = c.fetch(ctx, u.String(), off, n); err != nil && errors.Is(err, ErrOddAnswer) {
 			final = err // a fresh link may help, the same request will not
 			return nil
 		}
@@ -59,10 +59,21 @@ func (c *Client) Fetch(ctx context.Context, link string, off, n int64) (io.ReadC
 	return r, nil
 }
 
-var errOddAnswer = fmt.Errorf("%w: the CDN's answer does not fit the request", cloud.ErrUnavailable)
+// ErrOddAnswer is an answer of the CDN that does not fit the request. A fresh
+// link may get another.
+var ErrOddAnswer = fmt.Errorf("%w: the CDN's answer does not fit the request", cloud.ErrUnavailable)
+
+// ErrShort is the end of a reader that was to give more than the attachment
+// has. It wraps io.ErrUnexpectedEOF, and nothing more is to be had.
+var ErrShort = fmt.Errorf("%w: the attachment is shorter", io.ErrUnexpectedEOF)
+
+// short is a reader of an attachment at its end.
+type short struct{}
+
+func (short) Read([]byte) (int, error) { return 0, ErrShort }
 
 func odd(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{errOddAnswer}, args...)...)
+	return fmt.Errorf("%w: "+format, append([]any{ErrOddAnswer}, args...)...)
 }
 
 func (c *Client) fetch(outer context.Context, link string, off, n int64) (_ io.ReadCloser, err error) {
@@ -102,11 +113,22 @@ func (c *Client) fetch(outer context.Context, link string, off, n int64) (_ io.R
 	if err != nil {
 		return nil, err
 	}
+	if resp.StatusCode == http.StatusRequestedRangeNotSatisfiable { // at the end exactly
+		_ = resp.Body.Close() // it holds no byte of the attachment
+		cancel(context.Canceled)
+		if want > 0 {
+			return io.NopCloser(short{}), nil
+		}
+		return io.NopCloser(strings.NewReader("")), nil
+	}
 	if err := context.Cause(ctx); !timer.Stop() && err != nil {
 		return nil, tell(err)
 	}
 	body := &fetched{
 		client: c, src: newPatience(resp.Body, c.opt.Stall, cancel), body: resp.Body, tell: tell, cancel: cancel, left: want,
+	}
+	if resp.ContentLength >= 0 {
+		body.short = skip+want > resp.ContentLength
 	}
 	if skip > 0 {
 		if err := body.discard(skip); err != nil {
@@ -243,6 +265,7 @@ type fetched struct {
 	tell   func(error) error
 	cancel context.CancelCauseFunc
 	left   int64
+	short  bool  // the attachment ends before left bytes
 	err    error // that ended it
 }
 
@@ -268,6 +291,8 @@ func (f *fetched) Read(p []byte) (int, error) {
 		return n, nil
 	case err == io.EOF && f.left == unknown:
 		return n, f.end(io.EOF)
+	case err == io.EOF && f.short:
+		return n, f.end(ErrShort)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return n, f.end(io.ErrUnexpectedEOF)
 	}

@@ -46,10 +46,23 @@ type outage struct {
 	cause  *APIError
 }
 
-func (h *health) err(channel string, o *outage) error {
-	return fmt.Errorf("%w: %w: channel %s since %s: %v", cloud.ErrUnavailable, ErrChannelDown, channel,
-		o.since.UTC().Format(time.RFC3339), o.cause)
+// downError is a call that was not made, as its channel is down. What Discord
+// said is found with errors.AsType.
+type downError struct {
+	channel string
+	since   time.Time
+	cause   *APIError
 }
+
+func (e *downError) Error() string {
+	return fmt.Sprintf("%v: %s since %s: %v", ErrChannelDown, e.channel, e.since.UTC().Format(time.RFC3339), e.cause)
+}
+
+func (e *downError) Is(target error) bool {
+	return target == ErrChannelDown || target == cloud.ErrUnavailable
+}
+
+func (e *downError) As(target any) bool { return errors.As(e.cause, target) }
 
 // check says whether the channel may be used. When its time has come it lets
 // one call pass, and the next only after another wait.
@@ -64,7 +77,7 @@ func (h *health) check(channel string, u use) error {
 		o.until = now.Add(o.wait)
 		return nil
 	}
-	return h.err(channel, o)
+	return &downError{channel, o.since, o.cause}
 }
 
 // note learns from the end of a call, and adds to its error that the channel
@@ -89,7 +102,7 @@ func (h *health) note(channel string, u use, err error) error {
 	}
 	var writes bool
 	switch {
-	case api.Code == codeUnknownChannel, api.Code == codeUnknownGuild, api.Code == codeMissingAccess:
+	case api.Code == CodeUnknownChannel, api.Code == codeUnknownGuild, api.Code == codeMissingAccess:
 	case api.Code == codeMissingPermission && u == useWrite:
 		writes = true
 	case api.Code == codeMissingPermission && u == useRead:

@@ -96,17 +96,22 @@ func (l *limiter) acquire(ctx context.Context, r route, major string, t ticket) 
 	return nil, context.Cause(ctx)
 }
 
-// wait is how long a request of r would wait now, as far as it is known, behind
-// how many others. A wait for an answer counts as a second.
-func (l *limiter) wait(r route, major string) (time.Duration, int) {
+// wait is how long a request of r would wait now, as far as it is known: behind
+// others, or for an answer that is on its way, it is at least a second.
+func (l *limiter) wait(r route, major string) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b, ok := l.buckets[bucketKey{r.name, major}]
-	if !ok {
-		return l.global.wait(time.Now()), 0
-	}
 	now := time.Now()
-	return max(b.wait(now), l.global.wait(now)), len(b.waiters)
+	wait := l.global.wait(now)
+	if b, ok := l.buckets[bucketKey{r.name, major}]; ok {
+		switch own := b.wait(now); {
+		case own == forAnswer, own == 0 && len(b.waiters) > 0:
+			wait = max(wait, time.Second)
+		default:
+			wait = max(wait, own)
+		}
+	}
+	return wait
 }
 
 // done ends the request with Discord's answer; nil if none came.

@@ -108,7 +108,7 @@ func (c *Client) fits(files []blob.Body) error {
 		}
 		sum += size
 	}
-	if len(files) > limits.Attachments || len(files) > 1 && sum > limits.Request {
+	if !limits.Fits(len(files), sum) {
 		return fmt.Errorf("%w: %d files of %d bytes, a message may have %d of %d",
 			cloud.ErrTooLarge, len(files), sum, limits.Attachments, limits.Request)
 	}

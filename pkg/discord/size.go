@@ -7,11 +7,20 @@ import (
 	"discordcloud/pkg/blob"
 )
 
+// FileOverhead is more than a file adds to its request beside its bytes.
+const FileOverhead = 1 << 10
+
 // Limits are what a message may carry now.
 type Limits struct {
 	Attachment  int64 `json:"attachment"`  // bytes of one attachment
-	Request     int64 `json:"request"`     // bytes of all, if it has several
+	Request     int64 `json:"request"`     // bytes of all, if it has several, with FileOverhead for each
 	Attachments int   `json:"attachments"` // number
+}
+
+// Fits tells whether n attachments of that many bytes together fit one message,
+// as far as it is not for the size of a single one.
+func (l Limits) Fits(n int, bytes int64) bool {
+	return n <= l.Attachments && (n <= 1 || bytes+int64(n)*FileOverhead <= l.Request)
 }
 
 // Limits are those in force: the configured ones, or lower ones that Discord
@@ -43,13 +52,13 @@ var steps = [...]int64{100 << 20, 50 << 20, 25 << 20, 20 << 20, 10 << 20, 8 << 2
 func (s *sizes) refused(files []blob.Body, log *slog.Logger) {
 	var largest, sum int64
 	for _, f := range files {
-		largest, sum = max(largest, f.Size()), sum+f.Size()
+		largest, sum = max(largest, f.Size()), sum+f.Size()+FileOverhead
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(files) > 1 {
 		if s.now.Request >= sum {
-			s.now.Request = max(sum/2, largest)
+			s.now.Request = max(sum/2, largest+FileOverhead)
 			log.Warn("Discord takes no message that large", "bytes", sum, "limit", s.now.Request)
 		}
 		return

@@ -84,14 +84,9 @@ func (c *Client) State() DebugState {
 }
 
 // PostWait is how long a post to the channel would wait now, as far as it is
-// known, and how many posts wait before it. False if the channel is down, or
-// nothing can be posted at all.
-func (c *Client) PostWait(channel string) (wait time.Duration, before int, ok bool) {
-	if c.open() != nil || !c.health.up(channel) {
-		return 0, 0, false
-	}
-	wait, before = c.limiter.wait(routePost, channel)
-	return wait, before, true
+// known. False if the channel is down.
+func (c *Client) PostWait(channel string) (time.Duration, bool) {
+	return c.limiter.wait(routePost, channel), c.health.up(channel)
 }
 
 func (l *limiter) state() (GlobalState, []BucketState) {

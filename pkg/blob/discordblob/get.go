@@ -1,0 +1,134 @@
+package discordblob
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"discordcloud/pkg/cloud"
+	"discordcloud/pkg/discord"
+)
+
+// Get reads a part of a blob. See blob.Store. The reader goes on by itself from
+// where it was when a connection breaks off, stalls, or its link expires;
+// ctx ends it.
+func (s *Store) Get(ctx context.Context, ref cloud.Ref, off, n int64) (io.ReadCloser, error) {
+	if off < 0 || n > math.MaxInt64-off {
+		return nil, fmt.Errorf("get: %w: %d bytes from %d", cloud.ErrInvalid, n, off)
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("get: %w", context.Cause(ctx))
+	}
+	if ref.Attachment == "" {
+		return nil, fmt.Errorf("get: %w: an empty ref", cloud.ErrNotFound)
+	}
+	body, err := s.fetch(ctx, ref, off, n, "")
+	if err != nil {
+		return nil, fmt.Errorf("get attachment %s: %w", ref.Attachment, storeError(err))
+	}
+	return &reader{store: s, ctx: ctx, ref: ref, body: body, off: off, left: n, resumes: s.resumes}, nil
+}
+
+// fetch opens the attachment with a good link. An answer that there is none is
+// believed when a fresh link and the message say so too; other odd answers get
+// one fresh link.
+func (s *Store) fetch(ctx context.Context, ref cloud.Ref, off, n int64, bad string) (io.ReadCloser, error) {
+	link, err := s.links.get(ctx, ref, bad)
+	if err != nil {
+		return nil, err
+	}
+	body, err := s.client.Fetch(ctx, link, off, n)
+	if !doubtful(err) || ctx.Err() != nil {
+		return body, err
+	}
+	if link, err = s.links.get(ctx, ref, link); err != nil {
+		return nil, err
+	}
+	body, err = s.client.Fetch(ctx, link, off, n)
+	if !gone(err) || ctx.Err() != nil {
+		return body, err
+	}
+	s.links.forget(ref.Attachment)
+	again, rerr := s.links.reread(ctx, ref)
+	switch {
+	case errors.Is(rerr, cloud.ErrNotFound):
+		return nil, rerr
+	case rerr != nil || again == link:
+		return nil, err
+	}
+	return s.client.Fetch(ctx, again, off, n)
+}
+
+// gone tells that the CDN has no such attachment, or that the link is not good.
+func gone(err error) bool {
+	return errors.Is(err, cloud.ErrNotFound) || errors.Is(err, cloud.ErrDenied)
+}
+
+// doubtful tells that another link may get another answer.
+func doubtful(err error) bool {
+	return gone(err) || errors.Is(err, discord.ErrOddAnswer)
+}
+
+// reader gives one part of a blob, over several connections if need be.
+type reader struct {
+	store   *Store
+	ctx     context.Context // of the Get: the reader is its stream
+	ref     cloud.Ref
+	body    io.ReadCloser
+	off     int64 // of the next byte
+	left    int64 // < 0: to the end
+	resumes int   // left
+	err     error
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	for r.err == nil {
+		n, err := r.body.Read(p)
+		r.off += int64(n)
+		if r.left > 0 {
+			r.left -= int64(n)
+		}
+		if n > 0 {
+			r.resumes = r.store.resumes
+		}
+		if err != nil {
+			r.fail(err)
+		}
+		if n > 0 || len(p) == 0 {
+			return n, nil
+		}
+	}
+	return 0, r.err
+}
+
+// fail ends the reader, or goes on with another connection.
+func (r *reader) fail(err error) {
+	r.err = err
+	if err == io.EOF {
+		return
+	}
+	for r.resumes > 0 && r.ctx.Err() == nil && !errors.Is(err, discord.ErrShort) && (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, cloud.ErrUnavailable)) {
+		r.resumes--
+		r.store.log.DebugContext(r.ctx, "download broke off, going on", "attachment", r.ref.Attachment, "at", r.off, "err", err)
+		_ = r.body.Close() // it has failed already
+		var body io.ReadCloser
+		if body, err = r.store.fetch(r.ctx, r.ref, r.off, r.left, ""); err == nil {
+			r.body, r.err = body, nil
+			return
+		}
+		r.body, r.err = io.NopCloser(nil), err
+	}
+	if r.err = storeError(r.err); r.ctx.Err() == nil && !errors.Is(r.err, io.ErrUnexpectedEOF) {
+		r.err = fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, r.err)
+	}
+	r.err = fmt.Errorf("read attachment %s at %d: %w", r.ref.Attachment, r.off, r.err)
+}
+
+func (r *reader) Close() error {
+	if r.err == nil {
+		r.err = errors.New("read after Close")
+	}
+	return r.body.Close()
+}

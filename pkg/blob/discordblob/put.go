@@ -1,0 +1,324 @@
+package discordblob
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"discordcloud/pkg/blob"
+	"discordcloud/pkg/cloud"
+	"discordcloud/pkg/discord"
+)
+
+// item is one Put.
+type item struct {
+	body  blob.Body
+	tries int
+	alone bool          // shares its message with none
+	done  chan struct{} // closed when ref and err are known
+	ref   cloud.Ref
+	err   error
+
+	mu   sync.Mutex
+	gone bool // Put has returned: the bytes are its caller's again
+}
+
+// lane is one channel.
+type lane struct {
+	channel string
+	waiting *send // that will take from the queue when the channel lets it
+	busy    int   // messages under way
+}
+
+// send is one message, from the wait for the channel to Discord's answer. It
+// lives as long as anyone wants a part of it.
+type send struct {
+	lane   *lane
+	cancel context.CancelCauseFunc
+	items  []*item // once it has been let go
+	want   int     // of them
+}
+
+var (
+	errGone   = errors.New("its Put was cancelled")
+	errNoNeed = errors.New("nothing waits any more")
+)
+
+// Put stores body in the channel that can take it first. See blob.Store. It
+// returns promptly when ctx ends, and does not read body any more then.
+func (s *Store) Put(ctx context.Context, body blob.Body) (cloud.Ref, error) {
+	if ctx.Err() != nil {
+		return cloud.Ref{}, fmt.Errorf("put: %w", context.Cause(ctx))
+	}
+	if size, limit := body.Size(), s.Limit(); size > limit {
+		return cloud.Ref{}, fmt.Errorf("put: %w: %d bytes, Discord takes %d", cloud.ErrTooLarge, size, limit)
+	}
+	it := &item{body: body, done: make(chan struct{})}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return cloud.Ref{}, fmt.Errorf("put: %w", cloud.ErrShutdown)
+	}
+	s.queue = append(s.queue, it)
+	s.attend(ctx)
+	s.mu.Unlock()
+
+	select {
+	case <-it.done:
+	case <-ctx.Done():
+		s.giveUp(it, context.Cause(ctx))
+	}
+	if it.err != nil {
+		return cloud.Ref{}, fmt.Errorf("put: %w", storeError(it.err))
+	}
+	return it.ref, nil
+}
+
+// attend sees to it that somebody will take what is in the queue: a send for
+// each item in a channel that is free, and where none is, one in every channel,
+// as it is not known which will be first. The caller holds mu.
+func (s *Store) attend(ctx context.Context) {
+	if s.closed {
+		s.drop(cloud.ErrShutdown)
+		return
+	}
+	waiting := 0
+	for _, l := range s.lanes {
+		if l.waiting != nil {
+			waiting++
+		}
+	}
+	for want := len(s.queue); waiting < want; waiting++ {
+		l, wait := s.choose()
+		if l == nil {
+			break
+		}
+		if wait > 0 {
+			want = len(s.lanes)
+		}
+		x := &send{lane: l}
+		l.waiting = x
+		// It is not the Put's own: others may come to travel with it.
+		var sctx context.Context
+		sctx, x.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+		s.sends[x] = struct{}{}
+		s.wg.Go(func() { s.run(sctx, x) })
+	}
+	if waiting == 0 && len(s.queue) > 0 {
+		s.drop(fmt.Errorf("%w: %w: each of %d", cloud.ErrUnavailable, discord.ErrChannelDown, len(s.lanes)))
+	}
+}
+
+// choose finds the lane that is free first, and of several the one with the
+// least to do, among those that are up and wait for nothing. The caller holds
+// mu.
+func (s *Store) choose() (best *lane, wait time.Duration) {
+	s.turn++
+	for i := range s.lanes {
+		l := s.lanes[(s.turn+i)%len(s.lanes)]
+		if l.waiting != nil {
+			continue
+		}
+		w, up := s.client.PostWait(l.channel)
+		if up && (best == nil || w < wait || w == wait && l.busy < best.busy) {
+			best, wait = l, w
+		}
+	}
+	return best, wait
+}
+
+// run waits for the channel, posts what has gathered until then, and tells
+// those who wait for it.
+func (s *Store) run(ctx context.Context, x *send) {
+	m, err := s.client.PostLate(ctx, x.lane.channel, func() []blob.Body { return s.gather(ctx, x) })
+	var refs []cloud.Ref
+	if err == nil {
+		refs, err = s.refs(x, m)
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x.cancel(context.Canceled)
+	delete(s.sends, x)
+	if x.lane.waiting == x { // it was never let go
+		x.lane.waiting = nil
+		if !errors.Is(err, discord.ErrChannelDown) {
+			s.drop(err) // what stops one channel here stops all
+		}
+	}
+	if len(x.items) > 0 {
+		x.lane.busy--
+	}
+	for i, it := range x.items {
+		if err == nil {
+			it.ref = refs[i]
+			it.finish(nil)
+		} else if s.again(x, it, err) {
+			s.queue = append(s.queue, it)
+		} else {
+			it.finish(err)
+		}
+	}
+	s.attend(ctx)
+}
+
+// gather takes from the queue, oldest first, what fits one message.
+func (s *Store) gather(ctx context.Context, x *send) []blob.Body {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if x.lane.waiting != x {
+		return nil // it is not needed any more
+	}
+	x.lane.waiting = nil
+	limits := s.client.Limits()
+	var bodies []blob.Body
+	var bytes int64
+	for _, it := range s.queue {
+		if n := len(bodies); n > 0 && (it.alone || s.queue[0].alone || !limits.Fits(n+1, bytes+it.Size())) {
+			break
+		}
+		bytes += it.Size()
+		bodies = append(bodies, it)
+	}
+	n := len(bodies)
+	x.items, x.want = slices.Clone(s.queue[:n]), n
+	s.queue = slices.Delete(s.queue, 0, n)
+	if n > 0 {
+		x.lane.busy++
+	}
+	s.settle()
+	s.attend(ctx)
+	return bodies
+}
+
+// settle ends the waits that nothing in the queue needs. The caller holds mu.
+func (s *Store) settle() {
+	if len(s.queue) > 0 {
+		return
+	}
+	for _, l := range s.lanes {
+		if l.waiting != nil {
+			l.waiting.cancel(errNoNeed)
+			l.waiting = nil
+		}
+	}
+}
+
+// drop fails all that is in the queue. The caller holds mu.
+func (s *Store) drop(err error) {
+	for _, it := range s.queue {
+		it.finish(err)
+	}
+	s.queue = nil
+	s.settle()
+}
+
+// refs makes the refs of a message's attachments, and keeps their links.
+func (s *Store) refs(x *send, m discord.Message) ([]cloud.Ref, error) {
+	refs := make([]cloud.Ref, len(x.items))
+	for i, a := range m.Attachments {
+		path, err := s.client.PathOf(a.URL)
+		if err != nil {
+			return nil, fmt.Errorf("link of attachment %s: %w", a.ID, err)
+		}
+		refs[i] = cloud.Ref{Channel: m.Channel, Message: m.ID, Attachment: a.ID, Path: path}
+		s.links.learn(a)
+	}
+	return refs, nil
+}
+
+// again says whether an item whose message failed is to go with another. The
+// caller holds mu.
+func (s *Store) again(x *send, it *item, err error) bool {
+	if it.tries++; it.tries > len(s.lanes)+2 || it.isGone() {
+		return false
+	}
+	switch {
+	case errors.Is(err, discord.ErrChannelDown), errors.Is(err, cloud.ErrLimited):
+		return len(s.lanes) > 1 // another channel may do
+	case errors.Is(err, errGone):
+		return true // another's bytes were taken away in the middle of the message
+	case errors.Is(err, cloud.ErrTooLarge) && len(x.items) > 1:
+		it.alone = true // then it shows who is too large
+		return true
+	}
+	return false
+}
+
+// finish tells the Put. The caller holds mu of the store.
+func (it *item) finish(err error) {
+	select {
+	case <-it.done: // given up
+	default:
+		it.err = err
+		close(it.done)
+	}
+}
+
+func (it *item) isGone() bool {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.gone
+}
+
+// giveUp ends a Put that nobody waits for any more: its body is not read again,
+// and a message that is only its own is ended.
+func (s *Store) giveUp(it *item, cause error) {
+	it.mu.Lock()
+	it.gone = true
+	it.mu.Unlock()
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	it.finish(cause)
+	if i := slices.Index(s.queue, it); i >= 0 {
+		s.queue = slices.Delete(s.queue, i, i+1)
+		s.settle()
+		return
+	}
+	for x := range s.sends {
+		if slices.Contains(x.items, it) {
+			if x.want--; x.want == 0 {
+				x.cancel(cause)
+			}
+			return
+		}
+	}
+}
+
+// Size and Open make the item a blob.Body that is readable only while its Put
+// waits.
+func (it *item) Size() int64 { return it.body.Size() }
+
+func (it *item) Open() io.Reader { return &itemReader{item: it} }
+
+type itemReader struct {
+	item *item
+	r    io.Reader
+}
+
+func (r *itemReader) Read(p []byte) (int, error) {
+	r.item.mu.Lock()
+	defer r.item.mu.Unlock()
+	if r.item.gone {
+		return 0, errGone
+	}
+	if r.r == nil {
+		r.r = r.item.body.Open()
+	}
+	return r.r.Read(p)
+}
+
+// Close closes what the body opened, if it can be closed.
+func (r *itemReader) Close() error {
+	r.item.mu.Lock()
+	defer r.item.mu.Unlock()
+	if c, ok := r.r.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
