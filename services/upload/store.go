@@ -1,0 +1,114 @@
+package upload
+
+import (
+	"io"
+	"log/slog"
+	"sync"
+
+	"discordcloud/pkg/blob/discordblob"
+	"discordcloud/pkg/cloud"
+	"discordcloud/pkg/discord"
+	"discordcloud/pkg/packet"
+)
+
+// lent is a store with the number of those who use it. When the manager has
+// configured another one, the last of them closes it.
+type lent struct {
+	Store
+	log *slog.Logger
+
+	mu      sync.Mutex
+	users   int
+	retired bool
+}
+
+// use must be followed by done. It is not called on a retired store: the
+// Service hands out the one in force under its lock.
+func (l *lent) use() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.users++
+}
+
+func (l *lent) done() {
+	l.mu.Lock()
+	l.users--
+	last := l.retired && l.users == 0
+	l.mu.Unlock()
+	if last {
+		l.close()
+	}
+}
+
+// retire lets the store be closed once nobody uses it. nil has nothing to close.
+func (l *lent) retire() {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	l.retired = true
+	idle := l.users == 0
+	l.mu.Unlock()
+	if idle {
+		l.close()
+	}
+}
+
+func (l *lent) close() {
+	if c, ok := l.Store.(io.Closer); ok {
+		if err := c.Close(); err != nil {
+			l.log.Warn("store not closed properly", "err", err)
+		}
+	}
+}
+
+// borrow gives the store in force, nil if there is none. It must be given back
+// by done.
+func (s *Service) borrow() *lent {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.store != nil {
+		s.store.use()
+	}
+	return s.store
+}
+
+// openDiscord makes the store that a configuration of the manager describes.
+func openDiscord(log *slog.Logger) func(packet.Configure) (Store, error) {
+	return func(p packet.Configure) (Store, error) {
+		client, err := discord.New(discord.Options{
+			Token:           string(p.DiscordBotToken),
+			APIURL:          p.DiscordAPIURL,
+			CDNHosts:        p.DiscordCDNHosts,
+			AttachmentLimit: p.AttachmentLimit,
+			Log:             log,
+		})
+		if err != nil {
+			return nil, cloud.UserErrorf(cloud.ErrInvalid, "%v", err)
+		}
+		store, err := discordblob.New(discordblob.Options{Client: client, Channels: p.DiscordChannelIDs, Log: log})
+		if err != nil {
+			client.Close()
+			return nil, cloud.UserErrorf(cloud.ErrInvalid, "%v", err)
+		}
+		return &discordStore{Store: store, client: client}, nil
+	}
+}
+
+// discordStore is a store with the client that belongs to it.
+type discordStore struct {
+	*discordblob.Store
+	client *discord.Client
+}
+
+var (
+	_ Store     = (*discordStore)(nil)
+	_ io.Closer = (*discordStore)(nil)
+)
+
+// Close ends what is under way.
+func (s *discordStore) Close() error {
+	err := s.Store.Close()
+	s.client.Close()
+	return err
+}
