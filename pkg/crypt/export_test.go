@@ -31,3 +31,14 @@ func Forge(key ObjectKey, id cloud.ObjectID, salt [32]byte, header [48]byte, ext
 	}
 	return b
 }
+
+// SegmentOpener opens single segments of one attachment, into dst.
+func SegmentOpener(key ObjectKey, id cloud.ObjectID, salt [32]byte, header [64]byte) func(dst []byte, i int, last bool, sealed []byte) error {
+	s := newSealer(id, salt, key.chunkKeys(salt))
+	copy(s.prefix[headerAt:], header[:])
+	return func(dst []byte, i int, last bool, sealed []byte) error {
+		n := s.counter(uint32(i), last)
+		_, err := s.aead.Open(dst, n[:], sealed, s.prefix[:])
+		return err
+	}
+}

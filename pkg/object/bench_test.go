@@ -3,12 +3,14 @@ package object_test
 import (
 	"io"
 	"testing"
+
+	"discordcloud/pkg/chunk"
 )
 
 // BenchmarkRead is to be compared with BenchmarkCopy: the same bytes, from
 // memory to nowhere, through everything and through nothing.
 func BenchmarkRead(b *testing.B) {
-	f := store(b, 64<<20)
+	f := storeChunks(b, 64<<20, chunk.PlainMax(10<<20))
 	b.SetBytes(64 << 20)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -22,7 +24,7 @@ func BenchmarkRead(b *testing.B) {
 
 // BenchmarkReadSmall is the cost of 4 KiB at an odd place.
 func BenchmarkReadSmall(b *testing.B) {
-	f := store(b, 64<<20)
+	f := storeChunks(b, 64<<20, chunk.PlainMax(10<<20))
 	p := make([]byte, 4096)
 	b.SetBytes(4096)
 	b.ReportAllocs()
@@ -36,7 +38,7 @@ func BenchmarkReadSmall(b *testing.B) {
 }
 
 func BenchmarkCopy(b *testing.B) {
-	f := store(b, 64<<20)
+	f := storeChunks(b, 64<<20, chunk.PlainMax(10<<20))
 	p := make([]byte, 64<<10)
 	b.SetBytes(64 << 20)
 	for b.Loop() {

@@ -59,8 +59,13 @@ type fixture struct {
 	plain []byte
 }
 
-// store seals size bytes into a new store.
+// store seals size bytes into a new store, in chunks of chunkSize.
 func store(t testing.TB, size int) *fixture {
+	t.Helper()
+	return storeChunks(t, size, chunkSize)
+}
+
+func storeChunks(t testing.TB, size int, chunkSize int64) *fixture {
 	t.Helper()
 	f := &fixture{
 		store: memblob.New(),
@@ -367,6 +372,13 @@ func TestSource_Damaged(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		f := store(t, 10)
+		_ = f.store.Delete(t.Context(), f.table.chunks[0].Ref)
+		if err := f.read(t, 0, 10); !errors.Is(err, object.ErrMissing) || f.store.Calls(memblob.Get) != 1 {
+			t.Errorf("error = %v after %d requests, want one", err, f.store.Calls(memblob.Get))
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		f := store(t, 10)
 		f.Retries = -1
 		f.store.FailNext(memblob.Get, 1, cloud.ErrUnavailable)
 		if err := f.read(t, 0, 10); !errors.Is(err, cloud.ErrUnavailable) || f.store.Calls(memblob.Get) != 1 {
@@ -477,6 +489,28 @@ func TestSource_Budget(t *testing.T) {
 		}
 		if used := budget.Used(); used != 0 {
 			t.Errorf("%d bytes of the budget are not given back", used)
+		}
+	})
+}
+
+// Without any budget a stream goes on, by one small piece at a time.
+func TestSource_NoBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := storeChunks(t, 3<<20, 2<<20)
+		rec := &recorder{Store: f.store}
+		f.Blobs = rec
+		f.ReadAhead.Memory = object.NewBudget(0)
+		f.store.Delay(memblob.Get, time.Second)
+		if err := f.read(t, 0, 3<<20); err != nil {
+			t.Fatal(err)
+		}
+		if rec.most != 1 {
+			t.Errorf("%d requests at a time, want 1", rec.most)
+		}
+		for _, r := range rec.requests {
+			if r.n > 4*chunk.SegmentSealed {
+				t.Errorf("a request for %d bytes", r.n)
+			}
 		}
 	})
 }
