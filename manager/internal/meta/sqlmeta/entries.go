@@ -1,0 +1,139 @@
+package sqlmeta
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"discordcloud/manager/internal/meta"
+	"discordcloud/pkg/cloud"
+)
+
+// An entry is read with its object's sums and with the share of the viewer, who
+// is always parameter ?1: AnyViewer has no shares.
+const (
+	entryColumns = `e.id, COALESCE(e.parent_id, 0), e.name, e.kind, COALESCE(e.owner_id, 0), e.public,
+		e.created_at, e.updated_at, e.modified_at, e.object_id, e.size, e.type, e.has_thumbnail,
+		o.hash, o.sha256, COALESCE(o.crc32, 0), COALESCE(s.user_id, 0), COALESCE(s.can_write, 0), COALESCE(s.shared_at, 0)`
+	entryTables = `entries e LEFT JOIN objects o ON o.id = e.object_id
+		LEFT JOIN shares s ON s.entry_id = e.id AND s.user_id = ?1`
+	selectEntry = `SELECT ` + entryColumns + ` FROM ` + entryTables + ` WHERE `
+
+	// visible is what a viewer sees. It reads shares only where nothing else
+	// lets him see the entry.
+	visible = `(?1 = -1 OR e.public OR e.owner_id IS NULL OR e.owner_id = ?1
+		OR EXISTS (SELECT 1 FROM shares v WHERE v.entry_id = e.id AND v.user_id = ?1))`
+)
+
+// Entry implements meta.Tree.
+func (s *Store) Entry(ctx context.Context, id cloud.EntryID, viewer cloud.UserID) (e cloud.Entry, err error) {
+	err = s.query(ctx, func(q querier) error {
+		e, err = entry(ctx, q, id, viewer)
+		return err
+	})
+	return e, err
+}
+
+// Child implements meta.Tree.
+func (s *Store) Child(ctx context.Context, parent cloud.EntryID, name string, viewer cloud.UserID) (e cloud.Entry, err error) {
+	err = s.query(ctx, func(q querier) error {
+		e, err = child(ctx, q, parent, name, viewer)
+		return err
+	})
+	return e, err
+}
+
+// Path implements meta.Tree.
+func (s *Store) Path(ctx context.Context, id cloud.EntryID) (path []cloud.Entry, err error) {
+	err = s.snapshot(ctx, func(q querier) error {
+		path, err = pathOf(ctx, q, id)
+		return err
+	})
+	return path, err
+}
+
+func entry(ctx context.Context, q querier, id cloud.EntryID, viewer cloud.UserID) (cloud.Entry, error) {
+	e, err := scanEntry(q.QueryRowContext(ctx, selectEntry+`e.id = ?2`, viewer, id))
+	return e, notFound(err, "entry %d", id)
+}
+
+func child(ctx context.Context, q querier, parent cloud.EntryID, name string, viewer cloud.UserID) (cloud.Entry, error) {
+	e, err := scanEntry(q.QueryRowContext(ctx, selectEntry+`e.parent_id = ?2 AND e.name = ?3`, viewer, parent, name))
+	return e, notFound(err, "name in folder %d", parent)
+}
+
+// folder is the entry if it is a folder: ErrInvalid for a file.
+func folder(ctx context.Context, q querier, id cloud.EntryID, viewer cloud.UserID) (cloud.Entry, error) {
+	e, err := entry(ctx, q, id, viewer)
+	if err == nil && !e.IsFolder() {
+		return cloud.Entry{}, fmt.Errorf("entry %d: %w: not a folder", id, cloud.ErrInvalid)
+	}
+	return e, err
+}
+
+// pathOf goes up from id to the top. A row can be damaged so that this does not
+// end, hence the bound.
+func pathOf(ctx context.Context, q querier, id cloud.EntryID) ([]cloud.Entry, error) {
+	var path []cloud.Entry
+	for id != cloud.Root {
+		if len(path) > meta.MaxDepth {
+			return nil, fmt.Errorf("entry %d: %w: it does not hang on the root", id, cloud.ErrCorrupt)
+		}
+		e, err := entry(ctx, q, id, meta.AnyViewer)
+		if err != nil {
+			return nil, err
+		}
+		path = append(path, e)
+		id = e.Parent
+	}
+	slices.Reverse(path)
+	return path, nil
+}
+
+// namesOf is the path of a folder as names, nil for the root.
+func namesOf(ctx context.Context, q querier, id cloud.EntryID) ([]string, error) {
+	path, err := pathOf(ctx, q, id)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range path {
+		names = append(names, e.Name)
+	}
+	return names, nil
+}
+
+func scanEntry(row scanner) (cloud.Entry, error) { return scanEntryAnd(row) }
+
+// scanEntryAnd reads entryColumns, and further columns into more.
+func scanEntryAnd(row scanner, more ...any) (cloud.Entry, error) {
+	var (
+		e                          cloud.Entry
+		created, updated, modified int64
+		object, hash, sha          []byte
+		share                      cloud.Share
+		sharedAt                   int64
+	)
+	if err := row.Scan(append([]any{&e.ID, &e.Parent, &e.Name, &e.Kind, &e.Owner, &e.Public,
+		&created, &updated, &modified, &object, &e.Size, &e.Type, &e.HasThumbnail,
+		&hash, &sha, &e.CRC32, &share.User, &share.CanWrite, &sharedAt}, more...)...); err != nil {
+		return cloud.Entry{}, err
+	}
+	e.CreatedAt, e.UpdatedAt, e.ModifiedAt = fromStamp(created), fromStamp(updated), fromStamp(modified)
+	copy(e.Object[:], object)
+	copy(e.Hash[:], hash)
+	copy(e.SHA256[:], sha)
+	if share.User != 0 {
+		share.Entry, share.SharedAt = e.ID, fromStamp(sharedAt)
+		e.Share = &share
+	}
+	return e, nil
+}
+
+// sum is a sum as a column holds it: NULL if it is not known.
+func sum(s cloud.Sum) []byte {
+	if s.IsZero() {
+		return nil
+	}
+	return s[:]
+}

@@ -1,0 +1,124 @@
+package sqlmeta
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"discordcloud/manager/internal/meta"
+	"discordcloud/pkg/cloud"
+)
+
+// FinishUpload implements meta.Uploads.
+func (s *Store) FinishUpload(ctx context.Context, id cloud.UploadID, f meta.Finish) (r meta.Finished, err error) {
+	err = s.update(ctx, func(tx querier) error {
+		u, err := getUpload(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		switch {
+		case u.State == meta.UploadDone:
+			r, err = finishedBefore(ctx, tx, u)
+		case !u.open():
+			err = fmt.Errorf("%w: it is %s", cloud.ErrNotFound, u.State)
+		default:
+			r, err = finish(ctx, tx, u, f, s.stamp())
+		}
+		return err
+	})
+	if err != nil {
+		return meta.Finished{}, fmt.Errorf("finish upload %s: %w", id, err)
+	}
+	return r, nil
+}
+
+// finishedBefore answers a repeated request from the row that the first left.
+func finishedBefore(ctx context.Context, q querier, u upload) (r meta.Finished, err error) {
+	if u.Entry == 0 {
+		return r, fmt.Errorf("its file: %w", cloud.ErrNotFound)
+	}
+	r = meta.Finished{Replaced: u.replaced, Renamed: u.renamed, Again: true}
+	if r.Entry, err = entry(ctx, q, u.Entry, meta.ViewerOf(ctx)); err != nil {
+		return r, err
+	}
+	r.Folder, err = namesOf(ctx, q, r.Entry.Parent)
+	return r, err
+}
+
+func finish(ctx context.Context, tx querier, u upload, f meta.Finish, now int64) (r meta.Finished, err error) {
+	if f.Type == "" {
+		f.Type = u.Type
+	}
+	if err := errors.Join(checkConflict(f.Conflict), checkType(f.Type), checkComplete(ctx, tx, u)); err != nil {
+		return r, err
+	}
+	if err := storeObject(ctx, tx, u, f, now); err != nil {
+		return r, err
+	}
+	into, created, err := makeFolders(ctx, tx, cloud.Root, u.Folder, u.User, now)
+	if err != nil {
+		return r, err
+	}
+	r.Folder, r.CreatedFolders = u.Folder, created
+	name := u.Name
+	taken, err := child(ctx, tx, into.ID, name, meta.ViewerOf(ctx))
+	switch {
+	case errors.Is(err, cloud.ErrNotFound):
+	case err != nil:
+		return r, err
+	case f.Conflict == meta.ConflictRename:
+		if name, err = freeName(ctx, tx, into.ID, name, 0); err != nil {
+			return r, err
+		}
+		r.Renamed = true
+	case f.Conflict == meta.ConflictFail, taken.IsFolder():
+		return r, nameTaken(taken)
+	default:
+		r.Replaced = true
+	}
+	if r.Replaced {
+		err = replace(ctx, tx, taken, u, f, now)
+	} else {
+		taken, err = insertEntry(ctx, tx, cloud.Entry{
+			Parent: into.ID, Name: name, Kind: cloud.KindFile, Owner: u.User, Public: u.Public,
+			CreatedAt: fromStamp(now), UpdatedAt: fromStamp(now), ModifiedAt: fromStamp(orStamp(u.ModifiedAt, now)),
+			Object: u.Object, Size: u.Size, Type: f.Type,
+		})
+	}
+	if err != nil {
+		return r, err
+	}
+	if r.Entry, err = entry(ctx, tx, taken.ID, meta.ViewerOf(ctx)); err != nil {
+		return r, err
+	}
+	return r, exec(ctx, tx, `UPDATE uploads SET state = 'done', reason = '', entry_id = ?, replaced = ?, renamed = ?, ended_at = ?
+		WHERE id = ?`, r.Entry.ID, r.Replaced, r.Renamed, now, u.ID)
+}
+
+// storeObject makes the upload's object a stored one. Its leaves have served.
+func storeObject(ctx context.Context, tx querier, u upload, f meta.Finish, now int64) error {
+	if err := exec(ctx, tx, `UPDATE objects SET state = 'stored', state_at = ?1, finished_at = ?1,
+		type = ?2, hash = ?3, sha256 = ?4, crc32 = ?5 WHERE id = ?6`,
+		now, f.Type, sum(f.Hash), sum(f.SHA256), f.CRC32, u.Object[:]); err != nil {
+		return err
+	}
+	return exec(ctx, tx, `UPDATE chunks SET leaves = NULL WHERE object_id = ?`, u.Object[:])
+}
+
+// replace gives a file the upload's content. Only its owner's upload says anew
+// whether it is public, so that nobody opens up what another keeps to himself.
+func replace(ctx context.Context, tx querier, old cloud.Entry, u upload, f meta.Finish, now int64) error {
+	if err := permit(f.Allow, old); err != nil {
+		return err
+	}
+	owner, public := old.Owner, old.Public
+	if owner == 0 || owner == u.User {
+		owner, public = u.User, u.Public
+	}
+	if err := exec(ctx, tx, `UPDATE entries SET object_id = ?, size = ?, type = ?, owner_id = ?, public = ?,
+		has_thumbnail = 0, updated_at = ?, modified_at = ? WHERE id = ?`,
+		u.Object[:], u.Size, f.Type, owner, public, now, orStamp(u.ModifiedAt, now), old.ID); err != nil {
+		return err
+	}
+	return discard(ctx, tx, old.Object, now)
+}

@@ -1,0 +1,194 @@
+package sqlmeta
+
+import (
+	"context"
+	"fmt"
+
+	"discordcloud/manager/internal/meta"
+	"discordcloud/pkg/cloud"
+)
+
+// order is a listing's order as SQL: sorted by key, then by tie. Each is the
+// end of an index that begins with (parent_id, kind).
+type order struct{ key, tie string }
+
+var orders = map[meta.Sort]order{
+	meta.SortName:    {"e.name_key", "e.name"},
+	meta.SortSize:    {"e.size", "e.id"},
+	meta.SortUpdated: {"e.updated_at", "e.id"},
+	meta.SortType:    {"e.type", "e.id"},
+}
+
+// values are a position's values of the order's columns.
+func (p position) values(by meta.Sort) (key, tie any) {
+	switch by {
+	case meta.SortName:
+		return meta.FoldName(p.text), p.text
+	case meta.SortType:
+		return p.text, p.id
+	default:
+		return p.number, p.id
+	}
+}
+
+// List implements meta.Tree.
+func (s *Store) List(ctx context.Context, q meta.Query) (page meta.Page, err error) {
+	if q.Sort == "" {
+		q.Sort = meta.SortName
+	}
+	var after *position
+	switch _, ok := orders[q.Sort]; {
+	case !ok, q.Limit < 1, q.Offset < 0, q.Offset > 0 && q.After != "",
+		q.Kind != "" && q.Kind != cloud.KindFile && q.Kind != cloud.KindFolder:
+		return page, fmt.Errorf("list folder %d: %w query", q.Parent, cloud.ErrInvalid)
+	case q.After != "":
+		p, err := parseCursor(q.After, q)
+		if err != nil {
+			return page, fmt.Errorf("list folder %d: %w", q.Parent, err)
+		}
+		after = &p
+	}
+	err = s.snapshot(ctx, func(tx querier) error {
+		if _, err := folder(ctx, tx, q.Parent, meta.AnyViewer); err != nil {
+			return err
+		}
+		page, err = list(ctx, tx, q, after)
+		return err
+	})
+	if err != nil {
+		return meta.Page{}, fmt.Errorf("list: %w", err)
+	}
+	return page, nil
+}
+
+// orderOf is the order of one kind: folders have neither size nor type.
+func orderOf(q meta.Query, kind cloud.Kind) (by meta.Sort, desc bool) {
+	if kind == cloud.KindFolder && (q.Sort == meta.SortSize || q.Sort == meta.SortType) {
+		return meta.SortName, false
+	}
+	return q.Sort, q.Desc
+}
+
+// list puts the folders, then the files on one page.
+func list(ctx context.Context, q querier, query meta.Query, after *position) (page meta.Page, err error) {
+	want, skip := query.Limit+1, query.Offset // one more tells whether there is a next page
+	for _, kind := range []cloud.Kind{cloud.KindFolder, cloud.KindFile} {
+		passed := kind == cloud.KindFolder && after != nil && after.kind == cloud.KindFile
+		if passed || query.Kind != "" && query.Kind != kind {
+			continue
+		}
+		from := after
+		if from != nil && from.kind != kind {
+			from = nil
+		}
+		some, err := listKind(ctx, q, query, kind, from, want-len(page.Entries), skip)
+		if err != nil {
+			return meta.Page{}, err
+		}
+		page.Entries = append(page.Entries, some...)
+		if len(page.Entries) == want {
+			break
+		}
+		if len(some) > 0 {
+			skip = 0
+		} else if skip > 0 && kind == cloud.KindFolder {
+			n, err := count(ctx, q, query.Parent, kind, query.Viewer)
+			if err != nil {
+				return meta.Page{}, err
+			}
+			skip -= n
+		}
+	}
+	if len(page.Entries) == want {
+		page.Entries = page.Entries[:query.Limit]
+		last := page.Entries[query.Limit-1]
+		by, _ := orderOf(query, last.Kind)
+		page.Next = positionOf(last, by).cursor(query)
+	}
+	return page, nil
+}
+
+// listKind reads entries of one kind, off its index: no sorting, and no row
+// that is not asked for but those skipped.
+func listKind(ctx context.Context, q querier, query meta.Query, kind cloud.Kind, after *position, limit, skip int) ([]cloud.Entry, error) {
+	by, desc := orderOf(query, kind)
+	o, than, dir := orders[by], ">", ""
+	if desc {
+		than, dir = "<", " DESC"
+	}
+	text := selectEntry + `e.parent_id = ?2 AND e.kind = ?3 AND ` + visible
+	args := []any{query.Viewer, query.Parent, kind, limit, skip}
+	if after != nil {
+		key, tie := after.values(by)
+		text += fmt.Sprintf(` AND (%s, %s) %s (?6, ?7)`, o.key, o.tie, than)
+		args = append(args, key, tie)
+	}
+	text += fmt.Sprintf(` ORDER BY %s%s, %s%s LIMIT ?4 OFFSET ?5`, o.key, dir, o.tie, dir)
+	return rows(ctx, q, scanEntry, text, args...)
+}
+
+// Count implements meta.Tree.
+func (s *Store) Count(ctx context.Context, parent cloud.EntryID, viewer cloud.UserID) (files, folders int, err error) {
+	err = s.snapshot(ctx, func(q querier) error {
+		if _, err := folder(ctx, q, parent, meta.AnyViewer); err != nil {
+			return err
+		}
+		if files, err = count(ctx, q, parent, cloud.KindFile, viewer); err != nil {
+			return err
+		}
+		folders, err = count(ctx, q, parent, cloud.KindFolder, viewer)
+		return err
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("count: %w", err)
+	}
+	return files, folders, nil
+}
+
+func count(ctx context.Context, q querier, parent cloud.EntryID, kind cloud.Kind, viewer cloud.UserID) (n int, err error) {
+	err = q.QueryRowContext(ctx, `SELECT COUNT(*) FROM entries e INDEXED BY entries_by_type
+		WHERE e.parent_id = ?2 AND e.kind = ?3 AND `+visible, viewer, parent, kind).Scan(&n)
+	return n, err
+}
+
+// Sizes implements meta.Tree.
+func (s *Store) Sizes(ctx context.Context, id cloud.EntryID, viewer cloud.UserID) (sizes meta.Sizes, err error) {
+	err = s.snapshot(ctx, func(q querier) error {
+		if _, err := folder(ctx, q, id, meta.AnyViewer); err != nil {
+			return err
+		}
+		sizes = meta.Sizes{Types: map[string]int64{}}
+		return each(ctx, q, func(row scanner) error {
+			var (
+				kind, mime string
+				n, bytes   int64
+			)
+			if err := row.Scan(&kind, &mime, &n, &bytes); err != nil {
+				return err
+			}
+			if kind == "folder" {
+				sizes.Folders = n
+				return nil
+			}
+			sizes.Files += n
+			sizes.Bytes += bytes
+			if bytes > 0 {
+				sizes.Types[mime] = bytes
+			}
+			return nil
+		}, `WITH RECURSIVE tree (id) AS (
+				SELECT ?2
+				UNION
+				SELECT e.id FROM tree t CROSS JOIN entries e INDEXED BY entries_by_type
+					ON e.parent_id = t.id AND e.kind = 'folder' WHERE `+visible+`)
+			SELECT 'file', e.type, COUNT(*), SUM(e.size)
+				FROM tree t CROSS JOIN entries e INDEXED BY entries_by_type
+				ON e.parent_id = t.id AND e.kind = 'file' WHERE `+visible+` GROUP BY e.type
+			UNION ALL
+			SELECT 'folder', '', COUNT(*) - 1, 0 FROM tree`, viewer, id)
+	})
+	if err != nil {
+		return meta.Sizes{}, fmt.Errorf("sizes: %w", err)
+	}
+	return sizes, nil
+}

@@ -1,0 +1,126 @@
+package sqlmeta
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"discordcloud/manager/internal/meta"
+	"discordcloud/pkg/cloud"
+)
+
+// Move implements meta.Tree.
+func (s *Store) Move(ctx context.Context, id, parent cloud.EntryID, name string, on meta.Conflict, allow meta.Allow) (r meta.MoveResult, err error) {
+	err = s.update(ctx, func(tx querier) error {
+		r, err = move(ctx, tx, id, parent, name, on, allow, s.stamp())
+		return err
+	})
+	if err != nil {
+		return meta.MoveResult{}, fmt.Errorf("move entry %d: %w", id, err)
+	}
+	return r, nil
+}
+
+func move(ctx context.Context, tx querier, id, parent cloud.EntryID, name string, on meta.Conflict, allow meta.Allow, now int64) (r meta.MoveResult, err error) {
+	if err := errors.Join(meta.CheckName(name), checkConflict(on)); err != nil {
+		return r, err
+	}
+	if id == cloud.Root {
+		return r, cloud.UserErrorf(cloud.ErrInvalid, "the top folder stays as it is")
+	}
+	viewer := meta.ViewerOf(ctx)
+	if r.Before, err = entry(ctx, tx, id, viewer); err != nil {
+		return r, err
+	}
+	if err := permit(allow, r.Before); err != nil {
+		return r, err
+	}
+	into, err := folder(ctx, tx, parent, viewer)
+	if err != nil {
+		return r, err
+	}
+	if err := permit(allow, into); err != nil {
+		return r, err
+	}
+	if err := checkPlace(ctx, tx, r.Before, parent); err != nil {
+		return r, err
+	}
+	taken, err := child(ctx, tx, parent, name, viewer)
+	switch {
+	case errors.Is(err, cloud.ErrNotFound):
+	case err != nil:
+		return r, err
+	case taken.ID == id: // it stays where it is
+		r.After = r.Before
+		return r, nil
+	case on == meta.ConflictRename:
+		if name, err = freeName(ctx, tx, parent, name, id); err != nil {
+			return r, err
+		}
+	case on == meta.ConflictFail, taken.IsFolder(), r.Before.IsFolder():
+		return r, nameTaken(taken)
+	default:
+		if err := permit(allow, taken); err != nil {
+			return r, err
+		}
+		if _, err := remove(ctx, tx, []cloud.EntryID{taken.ID}, nil, now); err != nil {
+			return r, err
+		}
+		r.Replaced = &taken
+	}
+	if err := exec(ctx, tx, `UPDATE entries SET parent_id = ?, name = ?, name_key = ?, updated_at = ? WHERE id = ?`,
+		parent, name, meta.FoldName(name), now, id); err != nil {
+		return r, err
+	}
+	r.After, err = entry(ctx, tx, id, viewer)
+	return r, err
+}
+
+// checkPlace refuses a folder a place below itself, and any entry one that
+// would make the tree too deep.
+func checkPlace(ctx context.Context, q querier, e cloud.Entry, parent cloud.EntryID) error {
+	if e.Parent == parent {
+		return nil
+	}
+	path, err := pathOf(ctx, q, parent)
+	if err != nil {
+		return err
+	}
+	for _, above := range path {
+		if above.ID == e.ID {
+			return cloud.UserErrorf(cloud.ErrInvalid, "a folder cannot be moved into itself")
+		}
+	}
+	height := 1
+	if e.IsFolder() {
+		err := q.QueryRowContext(ctx, `WITH RECURSIVE below (id, level) AS (
+				SELECT ?1, 1
+				UNION ALL
+				SELECT c.id, b.level + 1 FROM below b JOIN entries c ON c.parent_id = b.id WHERE b.level <= ?2)
+			SELECT MAX(level) FROM below`, e.ID, meta.MaxDepth).Scan(&height)
+		if err != nil {
+			return err
+		}
+	}
+	return checkDepth(len(path) + height)
+}
+
+func checkConflict(on meta.Conflict) error {
+	switch on {
+	case meta.ConflictFail, meta.ConflictReplace, meta.ConflictRename:
+		return nil
+	}
+	return fmt.Errorf("%w: no way to meet a taken name: %q", cloud.ErrInvalid, on)
+}
+
+func nameTaken(e cloud.Entry) error {
+	return cloud.UserErrorf(cloud.ErrExists, "there is a %s named %q already", e.Kind, e.Name)
+}
+
+// permit asks allow, which may be nil, about an entry.
+func permit(allow meta.Allow, e cloud.Entry) error {
+	if allow == nil {
+		return nil
+	}
+	return allow(e)
+}

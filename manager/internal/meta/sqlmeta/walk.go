@@ -1,0 +1,85 @@
+package sqlmeta
+
+import (
+	"context"
+	"fmt"
+
+	"discordcloud/manager/internal/meta"
+	"discordcloud/pkg/cloud"
+)
+
+// walkPage is how many entries of one folder are in memory; at MaxDepth levels
+// that makes a bound for the walk.
+const walkPage = 64
+
+// level is a folder that a walk is in.
+type level struct {
+	id   cloud.EntryID
+	page []cloud.Entry // entries not visited yet
+	last string        // name that the page ends with
+	done bool          // no page follows
+}
+
+// Walk implements meta.Tree. Between two pages of a folder it sees what has
+// changed since; it does not meet an entry twice unless that is renamed or
+// moved meanwhile.
+func (s *Store) Walk(ctx context.Context, id cloud.EntryID, viewer cloud.UserID, visit func(names []string, e cloud.Entry) error) error {
+	err := s.query(ctx, func(q querier) error {
+		_, err := folder(ctx, q, id, meta.AnyViewer)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("walk: %w", err)
+	}
+	stack := []level{{id: id}}
+	var names []string
+	for len(stack) > 0 {
+		top := &stack[len(stack)-1]
+		if len(top.page) == 0 && !top.done {
+			if err := s.fill(ctx, top, viewer); err != nil {
+				return fmt.Errorf("walk: %w", err)
+			}
+		}
+		if len(top.page) == 0 {
+			stack = stack[:len(stack)-1]
+			names = names[:max(0, len(names)-1)]
+			continue
+		}
+		e := top.page[0]
+		top.page = top.page[1:]
+		names = append(names, e.Name)
+		if err := visit(names, e); err != nil {
+			return err
+		}
+		if e.IsFolder() && len(stack) <= meta.MaxDepth {
+			stack = append(stack, level{id: e.ID})
+		} else {
+			names = names[:len(names)-1]
+		}
+	}
+	return nil
+}
+
+// fill reads the next page of a folder, files and folders together by name. The
+// two halves come off one index each, and SQLite merges them.
+func (s *Store) fill(ctx context.Context, l *level, viewer cloud.UserID) error {
+	const half = `SELECT * FROM (SELECT ` + entryColumns + `, e.name_key AS name_key FROM ` + entryTables + `
+		WHERE e.parent_id = ?2 AND e.kind = '%s' AND (e.name_key, e.name) > (?3, ?4) AND ` + visible + `
+		ORDER BY e.name_key, e.name LIMIT ?5)`
+	const both = half + ` UNION ALL ` + half + ` ORDER BY name_key, name LIMIT ?5`
+	return s.query(ctx, func(q querier) error {
+		page, err := rows(ctx, q, func(row scanner) (cloud.Entry, error) {
+			var key string // last column, there to be sorted by
+			return scanEntryAnd(row, &key)
+		},
+			fmt.Sprintf(both, cloud.KindFolder, cloud.KindFile), viewer, l.id, meta.FoldName(l.last), l.last, walkPage)
+		if err != nil {
+			return err
+		}
+		l.page, l.done = page, len(page) < walkPage
+		if len(page) > 0 {
+			l.last = page[len(page)-1].Name
+		}
+		return nil
+	})
+}
