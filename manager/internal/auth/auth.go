@@ -29,11 +29,11 @@ import (
 	"discordcloud/pkg/cloud"
 )
 
-// Options are what a Service stands on. Store, both keys and Bus are needed.
+// Options are what a Service stands on. Store and Bus are needed.
 type Options struct {
 	Store   meta.Accounts
-	Private *rsa.PrivateKey // signs tokens
-	Public  *rsa.PublicKey  // checks them
+	Private *rsa.PrivateKey // signs tokens; without it nobody can sign in
+	Public  *rsa.PublicKey  // checks them; without it no token is taken
 	Bus     *event.Bus      // told when sessions end
 
 	Now  func() time.Time // nil is time.Now
@@ -89,6 +89,25 @@ func New(o Options) *Service {
 	s.limits = newLimits()
 	s.tickets.byHash = map[[32]byte]*ticket{}
 	return s
+}
+
+// Run removes what has expired, now and then, until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Minute)
+	defer tick.Stop()
+	for {
+		now := s.now()
+		if err := s.store.ExpireSessions(ctx, now); err != nil && ctx.Err() == nil {
+			// They are void all the same; the next round removes them.
+			s.log.WarnContext(ctx, "expired sessions not removed", "err", err)
+		}
+		s.tickets.purge(now)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
 }
 
 // Peer is where a request came from, as far as it can be trusted.

@@ -68,9 +68,9 @@ func (s *Service) IssueTicket(who policy.Principal, purpose Purpose, entry cloud
 	t := Ticket{Text: newID(), ExpiresAt: now.Add(ticketFirst)}
 	row := &ticket{purpose: purpose, user: who.User, session: who.Session, entry: entry, expires: t.ExpiresAt}
 
+	s.tickets.purge(now)
 	s.tickets.mu.Lock()
 	defer s.tickets.mu.Unlock()
-	s.tickets.purge(now)
 	if !s.tickets.room(who.Session) {
 		return Ticket{}, tooMany("downloads begun", ticketFirst)
 	}
@@ -117,6 +117,8 @@ func (t *tickets) use(text string, purpose Purpose, now time.Time) (ticket, erro
 }
 
 func (t *tickets) purge(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if now.Sub(t.purged) < purgeTickets {
 		return
 	}
