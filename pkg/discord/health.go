@@ -42,6 +42,7 @@ type outage struct {
 	since  time.Time
 	until  time.Time // no call before
 	wait   time.Duration
+	probed bool // a call has been let pass to see whether it is over
 	writes bool // only posting is refused
 	cause  *APIError
 }
@@ -74,7 +75,7 @@ func (h *health) check(channel string, u use) error {
 		return nil
 	}
 	if now := time.Now(); !now.Before(o.until) {
-		o.until = now.Add(o.wait)
+		o.probed, o.until = true, now.Add(o.wait)
 		return nil
 	}
 	return &downError{channel, o.since, o.cause}
@@ -114,13 +115,13 @@ func (h *health) note(channel string, u use, err error) error {
 		if h.down == nil {
 			h.down = make(map[string]*outage)
 		}
-		o = &outage{since: now, wait: downFirst / 2, writes: writes}
+		o = &outage{since: now, wait: downFirst, writes: writes}
 		h.down[channel] = o
 		h.log.Error("channel is down: it is deleted, or the bot lacks a permission in it",
 			"channel", channel, "status", api.Status, "code", api.Code, "writes_only", writes)
 	}
-	if !known || !now.Before(o.until.Add(-o.wait)) {
-		o.wait = min(2*o.wait, downMost)
+	if o.probed {
+		o.probed, o.wait = false, min(2*o.wait, downMost)
 	}
 	o.cause, o.until, o.writes = api, now.Add(o.wait), o.writes && writes
 	return fmt.Errorf("%w: %w", ErrChannelDown, err)
