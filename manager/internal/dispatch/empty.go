@@ -28,7 +28,7 @@ func (c *Client) uploadEmpty(ctx context.Context, u *upload, reply func(packet.U
 	if err != nil {
 		d.Log.WarnContext(ctx, "empty file not stored", "upload", u.ID, "err", err)
 		d.record(ctx, u.ID, meta.UploadFailed, cloud.TextOf(err))
-		reply(c.rejection(u.name, u.path, err))
+		reply(c.Rejection(u.name, u.path, err))
 	}
 }
 

@@ -29,7 +29,7 @@ func (c *Client) Pending(ctx context.Context) ([]packet.PendingUpload, error) {
 		u := upload{Upload: row}
 		pending = append(pending, packet.PendingUpload{
 			UploadID: string(row.ID), Name: row.Name, Path: u.folderPath(), Size: row.Size, ChunkSize: row.PartSize,
-			Confirmed: ranges(stored), CreatedAt: row.CreatedAt.UTC().Format(time.RFC3339),
+			Confirmed: stored, CreatedAt: row.CreatedAt.UTC().Format(time.RFC3339),
 			WaitingForAnswer: row.State == meta.UploadWaiting,
 		})
 	}
@@ -43,7 +43,7 @@ func (c *Client) Pending(ctx context.Context) ([]packet.PendingUpload, error) {
 // else is sent about it.
 func (c *Client) Resume(ctx context.Context, id cloud.UploadID, reply func(packet.UploadResponse)) {
 	if err := c.resume(ctx, id, reply); err != nil {
-		p := c.rejection("", "/", err)
+		p := c.Rejection("", "/", err)
 		p.UploadID = string(id)
 		reply(p)
 	}
@@ -119,7 +119,7 @@ func (c *Client) resume(ctx context.Context, id cloud.UploadID, reply func(packe
 func (c *Client) resumed(u *upload, stored [][2]int64) packet.UploadResponse {
 	p := packet.UploadResponse{
 		Name: u.Name, Path: u.folderPath(), Accepted: true, UploadID: string(u.ID), ChunkSize: u.PartSize,
-		Confirmed: ranges(stored), Size: &u.Size,
+		Confirmed: stored, Size: &u.Size,
 	}
 	if u.slot != nil {
 		p.UploadAddress = c.Address(u.slot.service.address)

@@ -121,8 +121,8 @@ func (r *Reservation) slot(ctx context.Context) (*slot, error) {
 	return nil, cloud.UserErrorf(cloud.ErrUnavailable, "all upload services are busy")
 }
 
-// drop gives the place up.
-func (r *Reservation) drop() {
+// Drop gives the place up.
+func (r *Reservation) Drop() {
 	if r.t == nil {
 		return
 	}
@@ -138,7 +138,7 @@ func (r *Reservation) drop() {
 func (c *Client) Upload(ctx context.Context, r *Reservation, q Request, reply func(packet.UploadResponse)) {
 	u, err := c.prepare(ctx, q)
 	if err != nil || u.Size == 0 {
-		r.drop()
+		r.Drop()
 	}
 	if err == nil && u.Size == 0 {
 		c.uploadEmpty(ctx, u, reply)
@@ -149,12 +149,13 @@ func (c *Client) Upload(ctx context.Context, r *Reservation, q Request, reply fu
 	}
 	if err != nil {
 		c.d.Log.DebugContext(ctx, "upload rejected", "user", c.Who.User, "err", err)
-		reply(c.rejection(q.WrittenName, q.WrittenPath, err))
+		reply(c.Rejection(q.WrittenName, q.WrittenPath, err))
 	}
 }
 
-// rejection answers with what may be told of err.
-func (c *Client) rejection(name, path string, err error) packet.UploadResponse {
+// Rejection is the answer to an upload request that tells what may be told of
+// err.
+func (c *Client) Rejection(name, path string, err error) packet.UploadResponse {
 	return packet.UploadResponse{
 		Name: name, Path: path, UploadID: packet.NewUUID(), ChunkSize: max(1, c.d.partSize()),
 		RejectionReason: cloud.TextOf(err),
@@ -265,7 +266,7 @@ func (d *Dispatcher) open(ctx context.Context, u *upload, confirmed [][2]int64) 
 	p := packet.UploadOpen{
 		UploadID: string(u.ID), Object: u.Object.String(), Key: packet.Secret(base64.StdEncoding.EncodeToString(u.key[:])),
 		Size: u.Size, ChunkSize: u.PartSize, Extension: packet.Secret(base64.StdEncoding.EncodeToString(u.ext)),
-		Confirmed: ranges(confirmed),
+		Confirmed: confirmed,
 	}
 	for range 3 {
 		d.mu.Lock()
@@ -437,14 +438,6 @@ func cleanType(s string) string {
 		return ""
 	}
 	return t
-}
-
-func ranges(rs [][2]int64) []packet.Range {
-	out := make([]packet.Range, len(rs))
-	for i, r := range rs {
-		out[i] = r
-	}
-	return out
 }
 
 // folderPath is the path of the folder.

@@ -1,0 +1,70 @@
+package hub
+
+import (
+	"context"
+
+	"discordcloud/manager/internal/policy"
+	"discordcloud/pkg/packet"
+)
+
+// link is a connection as package dispatch uses it.
+type link struct{ *packet.Conn }
+
+// Close ends the connection.
+func (l link) Close(reason string) { l.Conn.Close(closeNormal, reason) }
+
+// admitService keeps the hub running for a service.
+func (h *Hub) admitService() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return false
+	}
+	h.running.Add(1)
+	return true
+}
+
+// runService serves a service to the end of its connection.
+func (h *Hub) runService(ctx context.Context, conn *packet.Conn, role policy.Role, address string, capacity int) {
+	h.mu.Lock()
+	h.services[conn] = struct{}{}
+	if h.closed {
+		conn.Close(closeRestart, errStopping.Error())
+	}
+	h.mu.Unlock()
+	defer func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.services, conn)
+	}()
+
+	s := h.Dispatch.NewService(link{conn}, role, address, capacity)
+	log := h.Log.With("service", s.ID())
+	configured := make(chan struct{})
+	go func() { // Run has to read the answer
+		defer close(configured)
+		if err := s.Configure(ctx); err != nil {
+			log.WarnContext(ctx, "service not configured", "err", err)
+			conn.Close(closeNormal, "not configured")
+		}
+	}()
+	err := conn.Run(ctx, func(ctx context.Context, m packet.Message) {
+		switch p := m.Data.(type) {
+		case packet.PartStored:
+			answer := packet.Packet(packet.Boolean{Success: true})
+			if err := s.PartStored(ctx, p); err != nil {
+				answer = packet.ErrorOf(err)
+			}
+			_ = m.Reply(answer) // fails only with the connection
+		case packet.UploadFailed:
+			s.Failed(ctx, p)
+		default:
+			log.DebugContext(ctx, "packet of a service ignored", "packet", m.ID)
+		}
+	})
+	<-configured
+	s.Lost(ctx)
+	if err != nil {
+		log.InfoContext(ctx, "connection of a service ended", "err", err)
+	}
+}
