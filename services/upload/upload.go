@@ -188,7 +188,7 @@ func (s *Service) sweep(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(max(5*time.Millisecond, min(shortest/8, 5*time.Second))):
+		case <-time.After(max(5*time.Millisecond, min(shortest/8, time.Second))):
 		}
 		busy := false
 		for _, t := range s.all() {
