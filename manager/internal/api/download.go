@@ -1,0 +1,132 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+
+	"discordcloud/manager/internal/event"
+	"discordcloud/manager/internal/policy"
+	"discordcloud/manager/internal/serve"
+	"discordcloud/manager/internal/vfs"
+	"discordcloud/pkg/cloud"
+)
+
+var errSessionEnded = errors.New("the session that carried it has ended")
+
+// carried gives q a context that ends with the session that carries it, at once,
+// however far the transfer is.
+func (a *api) carried(q *call) (done func(), err error) {
+	if q.who.Session == "" {
+		return func() {}, nil
+	}
+	ctx, cancel := context.WithCancelCause(q.ctx())
+	unsubscribe := a.Bus.Subscribe(func(v any) {
+		s, ok := v.(*event.Session)
+		if ok && s.User == q.who.User && (len(s.IDs) == 0 || slices.Contains(s.IDs, q.who.Session)) {
+			cancel(errSessionEnded)
+		}
+	})
+	done = func() {
+		unsubscribe()
+		cancel(nil)
+	}
+	// Only now is it sure that no end is missed.
+	if err := a.Auth.Alive(ctx, q.who); err != nil {
+		done()
+		return nil, err
+	}
+	q.r = q.r.WithContext(ctx)
+	return done, nil
+}
+
+// sendFile sends the bytes of e, inline if that is wished and does no harm.
+func (a *api) sendFile(q *call, e cloud.Entry, inline bool) error {
+	c, err := q.fs.Open(q.ctx(), q.who, e)
+	if err != nil {
+		return err
+	}
+	done, err := a.carried(q)
+	if err != nil {
+		return err
+	}
+	defer done()
+	q.w.Header().Set("Cache-Control", "private, no-cache") // to be asked about each time: rights end
+	return a.sender.Content(q.w, q.r, serve.File{
+		Name: e.Name, Type: e.Type, ETag: `"` + e.Object.String() + `"`, Modified: e.UpdatedAt, Size: c.Size,
+		Inline: inline, Open: c.OpenRange,
+	})
+}
+
+func (a *api) content(q *call) error {
+	if len(a.PageOrigins) > 0 {
+		// Those pages show it in media elements, which ask without their origin.
+		q.w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
+	}
+	return a.sendFile(q, q.entry, q.r.URL.Query().Get("download") != "1")
+}
+
+// maxZips is how many archives a user may fetch at once.
+const maxZips = 4
+
+// sendFolder sends what q's user sees below a folder.
+func (a *api) sendFolder(q *call, folder cloud.Entry, name string) error {
+	if err := policy.Check(q.who, policy.ReadContent, &folder); err != nil {
+		return err
+	}
+	if !folder.IsFolder() {
+		return cloud.UserErrorf(cloud.ErrInvalid, "that is not a folder")
+	}
+	end, ok := a.zips.begin(strconv.FormatInt(int64(q.who.User), 10), maxZips)
+	if !ok {
+		return cloud.UserErrorf(cloud.ErrLimited, "at most %d archives at once", maxZips)
+	}
+	defer end()
+	done, err := a.carried(q)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return a.sender.Archive(q.w, q.r, name, func(ctx context.Context, visit func([]string, serve.Member) error) error {
+		return q.fs.Walk(ctx, q.who, folder.ID, func(names []string, c *vfs.Content) error {
+			return visit(names, member(c))
+		})
+	})
+}
+
+func member(c *vfs.Content) serve.Member {
+	return serve.Member{
+		Folder: c.Entry.IsFolder(), Size: c.Size, CRC32: c.Entry.CRC32, Modified: c.Entry.ModifiedAt,
+		Open: func(ctx context.Context) (io.ReadCloser, error) { return c.OpenRange(ctx, 0, -1) },
+	}
+}
+
+func (a *api) archive(q *call) error {
+	name := "bundle.zip"
+	if q.entry.ID != cloud.Root {
+		name = q.entry.Name + ".zip"
+	}
+	return a.sendFolder(q, q.entry, name)
+}
+
+func (a *api) services(q *call) error {
+	list := []ServiceInfo{}
+	if a.Services != nil {
+		list = append(list, a.Services()...)
+	}
+	return q.answer(map[string]any{"services": list})
+}
+
+func (a *api) debug(q *call) error {
+	state := map[string]any{"http": map[string]int64{"requests": a.requests.Load(), "panics": a.panics.Load()}}
+	for name, f := range a.Debug {
+		state[name] = f()
+	}
+	if err := q.answer(state); err != nil {
+		return fmt.Errorf("state of the parts: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"discordcloud/pkg/cloud"
+	"discordcloud/pkg/retry"
+)
+
+// statuses is the one table of HTTP statuses, by the code of an error's kind.
+var statuses = map[string]int{
+	cloud.CodeOf(cloud.ErrNotFound):        http.StatusNotFound,
+	cloud.CodeOf(cloud.ErrExists):          http.StatusConflict,
+	cloud.CodeOf(cloud.ErrInvalid):         http.StatusBadRequest,
+	cloud.CodeOf(cloud.ErrUnauthenticated): http.StatusUnauthorized,
+	cloud.CodeOf(cloud.ErrDenied):          http.StatusForbidden,
+	cloud.CodeOf(cloud.ErrTooLarge):        http.StatusRequestEntityTooLarge,
+	cloud.CodeOf(cloud.ErrLimited):         http.StatusTooManyRequests,
+	cloud.CodeOf(cloud.ErrCorrupt):         http.StatusInternalServerError,
+	cloud.CodeOf(cloud.ErrFull):            http.StatusInsufficientStorage,
+	cloud.CodeOf(cloud.ErrShutdown):        http.StatusServiceUnavailable,
+	cloud.CodeOf(cloud.ErrUnavailable):     http.StatusServiceUnavailable,
+}
+
+func statusOf(err error) int {
+	if status, ok := statuses[cloud.CodeOf(err)]; ok {
+		return status
+	}
+	return http.StatusInternalServerError
+}
+
+type errorAnswer struct {
+	Error errorRecord `json:"error"`
+}
+
+type errorRecord struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Request string `json:"request"` // by which the log is searched
+}
+
+// writeError answers an error that came before anything was sent, and logs what
+// the answer does not say.
+func (a *api) writeError(w http.ResponseWriter, r *http.Request, err error) {
+	status := statusOf(err)
+	a.logError(r, status, err)
+	retryAfter(w, err)
+	w.Header().Set("Cache-Control", "no-store")
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	_ = writeJSON(w, status, errorAnswer{errorRecord{ // two texts and an id always encode
+		Code: cloud.CodeOf(err), Message: cloud.TextOf(err), Request: w.Header().Get(requestHeader),
+	}})
+}
+
+func retryAfter(w http.ResponseWriter, err error) {
+	if after, ok := errors.AsType[*retry.AfterError](err); ok {
+		seconds := int64((after.Wait + time.Second - 1) / time.Second)
+		w.Header().Set("Retry-After", strconv.FormatInt(max(seconds, 1), 10))
+	}
+}
+
+func (a *api) logError(r *http.Request, status int, err error) {
+	level := slog.LevelDebug
+	switch {
+	case r.Context().Err() != nil || errors.Is(err, context.Canceled):
+		// whoever asked has gone
+	case status == http.StatusServiceUnavailable:
+		level = slog.LevelWarn
+	case status >= http.StatusInternalServerError:
+		level = slog.LevelError
+	}
+	a.log.Log(r.Context(), level, "request failed", "req", requestID(r), "status", status, "err", err)
+}

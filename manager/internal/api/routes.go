@@ -1,0 +1,36 @@
+package api
+
+import "discordcloud/manager/internal/policy"
+
+// idList is the longest body of a route that takes a list of ids.
+const idList = 64 << 10
+
+// routes are all below /api.
+func (a *api) routes() []route {
+	return []route{
+		{method: "GET", path: "/api/status", do: policy.SeeStatus, handle: a.status},
+		{method: "POST", path: "/api/setup", do: policy.SetUp, handle: a.setUp},
+		{method: "POST", path: "/api/login", do: policy.SignIn, handle: a.login},
+		{method: "POST", path: "/api/logout", do: policy.ManageSessions, handle: a.logout},
+		{method: "GET", path: "/api/me", do: policy.SeeSelf, handle: a.me},
+		{method: "POST", path: "/api/password", do: policy.ChangePassword, handle: a.changePassword},
+		{method: "GET", path: "/api/sessions", do: policy.ManageSessions, handle: a.sessions},
+		{method: "DELETE", path: "/api/sessions/{id}", do: policy.ManageSessions, handle: a.endSession},
+		{method: "GET", path: "/api/users", do: policy.FindUsers, handle: a.users},
+		{method: "POST", path: "/api/users", do: policy.ManageUsers, handle: a.createUser},
+		{method: "GET", path: "/api/services", do: policy.SeeServices, handle: a.services},
+		{method: "GET", path: "/api/debug", do: policy.SeeDebug, handle: a.debug},
+
+		{method: "POST", path: "/api/tickets", do: policy.IssueTicket, on: inBody, handle: a.issueTicket},
+		{method: "GET", path: "/api/lookup", do: policy.SeeEntry, on: byPath, handle: a.showEntry},
+		{method: "GET", path: "/api/entries/{id}", do: policy.SeeEntry, on: byID, handle: a.showEntry},
+		{method: "PATCH", path: "/api/entries/{id}", do: policy.RenameEntry, on: byID, handle: a.changeEntry},
+		{method: "GET", path: "/api/entries/{id}/children", do: policy.ListFolder, on: byID, handle: a.children},
+		{method: "GET", path: "/api/entries/{id}/sizes", do: policy.ListFolder, on: byID, handle: a.sizes},
+		{method: "POST", path: "/api/entries/{id}/folders", do: policy.AddTo, on: byID, handle: a.makeFolders},
+		{method: "GET", path: "/api/entries/{id}/content", do: policy.ReadContent, on: byID, ticket: true, handle: a.content},
+		{method: "GET", path: "/api/entries/{id}/archive", do: policy.ReadContent, on: byID, ticket: true, handle: a.archive},
+		{method: "POST", path: "/api/move", do: policy.MoveEntry, on: inBody, body: idList, handle: a.moveMany},
+		{method: "POST", path: "/api/delete", do: policy.DeleteEntry, on: inBody, body: idList, handle: a.deleteMany},
+	}
+}
