@@ -264,14 +264,14 @@ func (c *Conn) read(ctx context.Context, handle func(Envelope), handlers *sync.W
 // readFailed ends the connection for an error of reading, unless it is being
 // closed already: then the writer finishes that.
 func (c *Conn) readFailed(err error) {
-	var closed websocket.CloseError
+	closed, isClose := errors.AsType[websocket.CloseError](err)
 	switch {
 	case errors.Is(err, websocket.ErrMessageTooBig):
 		err = fmt.Errorf("%w: a message of more than %d bytes", cloud.ErrTooLarge, c.o.ReadLimit)
 		c.close(websocket.StatusMessageTooBig, "message too big", err)
 		c.blame(err)
 		return
-	case errors.As(err, &closed):
+	case isClose:
 		switch closed.Code {
 		case websocket.StatusNormalClosure, websocket.StatusGoingAway, websocket.StatusNoStatusRcvd:
 			err = nil
@@ -302,8 +302,8 @@ func (c *Conn) blame(err error) {
 // refuse deals with a malformed packet: silence on version 1, as its peers
 // expect, an Error on version 2 if there is something to answer.
 func (c *Conn) refuse(ctx context.Context, err error) {
-	var m *Malformed
-	if !errors.As(err, &m) {
+	m, ok := errors.AsType[*Malformed](err)
+	if !ok {
 		panic("packet: Decode returned an error of another type")
 	}
 	c.stats.drop(m.Reason)
@@ -357,6 +357,10 @@ func (c *Conn) ping(ctx context.Context) {
 		if err == nil || c.stalled.Load() || c.writing.Load() || c.stats.received.Load() != before {
 			continue
 		}
-		c.fail(fmt.Errorf("%w: no pong from the peer: %w", cloud.ErrUnavailable, err))
+		select {
+		case <-c.closing: // a ping behind the close frame fails; the handshake goes on
+		default:
+			c.fail(fmt.Errorf("%w: no pong from the peer: %w", cloud.ErrUnavailable, err))
+		}
 	}
 }
