@@ -1,0 +1,106 @@
+/** One way to ask the server: JSON over HTTP with the session's token in a header. */
+
+export type Code =
+  | 'not_found' | 'exists' | 'invalid' | 'unauthenticated' | 'denied' | 'too_large' | 'limited'
+  | 'corrupt' | 'full' | 'shutdown' | 'unavailable' | 'internal' | 'offline';
+
+/** A refusal by the server, or 'offline' where it could not be reached. */
+export class ApiError extends Error {
+  constructor(
+    readonly code: Code,
+    message: string,
+    readonly status = 0,
+    /** Seconds to wait, where the server said so. */
+    readonly wait = 0,
+  ) {
+    super(message);
+    this.name = 'ApiError';
+  }
+}
+
+/** What to tell a person about an error: the server's words, with advice where a code has some. */
+export function explain(error: unknown): string {
+  if (!(error instanceof ApiError)) return error instanceof Error ? error.message : String(error);
+  switch (error.code) {
+    case 'offline':
+      return 'The server cannot be reached. Check the connection and try again.';
+    case 'unauthenticated':
+      return sentence(error.message || 'Please sign in again.');
+    case 'limited':
+      return error.wait > 0 ? `Too many tries. Wait ${error.wait} seconds and try again.` : 'Too many tries. Wait a little and try again.';
+    case 'unavailable':
+    case 'shutdown':
+      return `${sentence(error.message)} Try again in a moment.`;
+    case 'internal':
+      return 'Something went wrong on the server. Its log says more.';
+    case 'full':
+      return 'The server has no space left.';
+    default:
+      return sentence(error.message);
+  }
+}
+
+function sentence(text: string): string {
+  const t = text.trim();
+  if (t === '') return '';
+  const capital = t[0]!.toUpperCase() + t.slice(1);
+  return /[.!?]$/.test(capital) ? capital : `${capital}.`;
+}
+
+export type Call = { method?: string; body?: unknown; signal?: AbortSignal | undefined };
+
+export class Client {
+  /** Called when the server no longer takes the token. */
+  onSignedOut: (() => void) | undefined;
+
+  constructor(
+    /** Origin of the server, such as https://cloud.example, without a slash at the end. */
+    readonly server: string,
+    public token = '',
+  ) {}
+
+  url(path: string): string {
+    return this.server + path;
+  }
+
+  /** The same server for a WebSocket. */
+  socketURL(query: string): string {
+    return `${this.server.replace(/^http/, 'ws')}/?${query}`;
+  }
+
+  /** Throws ApiError; an aborted signal throws its own reason. */
+  async call<T>(path: string, { method = 'GET', body, signal }: Call = {}): Promise<T> {
+    const headers: Record<string, string> = { Accept: 'application/json' };
+    if (this.token) headers['Authorization'] = `Bearer ${this.token}`;
+    const init: RequestInit = { method, headers, cache: 'no-store', credentials: 'omit', redirect: 'error' };
+    if (signal) init.signal = signal;
+    if (body !== undefined) {
+      headers['Content-Type'] = 'application/json';
+      init.body = JSON.stringify(body);
+    }
+    let answer: Response;
+    try {
+      answer = await fetch(this.url(path), init);
+    } catch (e) {
+      if (signal?.aborted) throw e;
+      throw new ApiError('offline', 'the server cannot be reached');
+    }
+    if (answer.status === 204) return undefined as T;
+    let json: unknown;
+    try {
+      json = await answer.json();
+    } catch {
+      throw new ApiError(answer.ok ? 'invalid' : 'internal', `the server answered ${answer.status} without JSON`, answer.status);
+    }
+    if (answer.ok) return json as T;
+    const error = refusal(json, answer);
+    if (error.code === 'unauthenticated' && this.token) this.onSignedOut?.();
+    throw error;
+  }
+}
+
+function refusal(json: unknown, answer: Response): ApiError {
+  const error = (json as { error?: { code?: string; message?: string } } | null)?.error;
+  const wait = Number(answer.headers.get('Retry-After') ?? 0) || 0;
+  return new ApiError((error?.code ?? 'internal') as Code, error?.message ?? `status ${answer.status}`, answer.status, wait);
+}

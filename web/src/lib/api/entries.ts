@@ -1,0 +1,47 @@
+import type { Client } from './client';
+import type { Conflict, Entry, Listing, Located, Order, Sizes, Sort, Ticket } from './types';
+
+/** "/a/b c" from names; "/" for none. */
+export function joinPath(names: readonly string[]): string {
+  return '/' + names.join('/');
+}
+
+export const lookup = (c: Client, names: readonly string[], signal?: AbortSignal) =>
+  c.call<Located>(`/api/lookup?path=${encodeURIComponent(joinPath(names))}`, { signal });
+
+export type Page = { sort: Sort; order: Order; after?: string; limit?: number; kind?: 'file' | 'folder' };
+
+export function children(c: Client, id: number, page: Page, signal?: AbortSignal): Promise<Listing> {
+  const query = new URLSearchParams({ sort: page.sort, order: page.order, limit: String(page.limit ?? 200) });
+  if (page.after) query.set('after', page.after);
+  if (page.kind) query.set('kind', page.kind);
+  return c.call<Listing>(`/api/entries/${id}/children?${query}`, { signal });
+}
+
+export const sizes = (c: Client, id: number, signal?: AbortSignal) => c.call<Sizes>(`/api/entries/${id}/sizes`, { signal });
+
+export const makeFolder = (c: Client, parent: number, name: string, signal?: AbortSignal) =>
+  c.call<{ entry: Entry; created: Entry[] }>(`/api/entries/${parent}/folders`, { method: 'POST', body: { name }, signal });
+
+export const makePath = (c: Client, parent: number, path: string, signal?: AbortSignal) =>
+  c.call<{ entry: Entry; created: Entry[] }>(`/api/entries/${parent}/folders`, { method: 'POST', body: { path }, signal });
+
+export type Patch = { name?: string; parent?: number; public?: boolean; on_conflict?: Conflict };
+
+export const change = (c: Client, id: number, patch: Patch, signal?: AbortSignal) =>
+  c.call<{ entry: Entry }>(`/api/entries/${id}`, { method: 'PATCH', body: patch, signal });
+
+export const move = (c: Client, ids: readonly number[], parent: number, onConflict: Conflict, signal?: AbortSignal) =>
+  c.call<{ entries: Entry[] }>('/api/move', { method: 'POST', body: { ids, parent, on_conflict: onConflict }, signal });
+
+export const remove = (c: Client, ids: readonly number[], signal?: AbortSignal) =>
+  c.call<{ files: number; folders: number; bytes: number }>('/api/delete', { method: 'POST', body: { ids }, signal });
+
+/** An address that downloads an entry without a token in it: a file as it is, a folder as a zip. */
+export async function downloadURL(c: Client, entry: Entry, signal?: AbortSignal): Promise<string> {
+  const { ticket } = await c.call<Ticket>('/api/tickets', { method: 'POST', body: { purpose: 'download', entry: entry.id }, signal });
+  const query = new URLSearchParams({ ticket });
+  if (entry.kind === 'folder') return c.url(`/api/entries/${entry.id}/archive?${query}`);
+  query.set('download', '1');
+  return c.url(`/api/entries/${entry.id}/content?${query}`);
+}

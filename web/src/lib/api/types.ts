@@ -1,0 +1,36 @@
+/** What the server says over HTTP. Sizes are bytes, times RFC 3339. */
+
+export type Kind = 'file' | 'folder';
+export type Access = 'owned' | 'public' | 'shared' | 'restricted';
+
+export type Entry = {
+  id: number; // 0 is the top folder
+  parent: number;
+  name: string;
+  kind: Kind;
+  size: number;
+  type: string; // MIME type, '' for folders
+  hash?: string;
+  has_thumbnail: boolean;
+  created_at: string;
+  updated_at: string;
+  modified_at: string;
+  owner: { id: number; name: string } | null;
+  public: boolean;
+  access: Access;
+  can: 'rw' | 'r' | 'none';
+};
+
+export type Place = { id: number; name: string };
+export type Located = { entry: Entry; path: Place[] };
+
+export type Sort = 'name' | 'size' | 'updated_at' | 'type';
+export type Order = 'asc' | 'desc';
+export type Listing = { entries: Entry[]; next: string; files: number; folders: number };
+export type Sizes = { bytes: number; files: number; folders: number; types: Record<string, number> };
+
+export type User = { id: number; name: string; administrator: boolean };
+export type Signed = { token: string; expires_at: string; user: User };
+export type Status = { version: string; setup_required: boolean; setup_needs_code: boolean; max_name: number };
+export type Ticket = { ticket: string; expires_at: string };
+export type Conflict = 'fail' | 'replace' | 'rename';

@@ -1,0 +1,140 @@
+import { socketTicket } from '../api/account';
+import { makePath } from '../api/entries';
+import { explain } from '../api/client';
+import { Socket, type Data, type LinkState } from '../socket/socket';
+import { postPart } from '../upload/post';
+import { Speed } from '../upload/speed';
+import { Upload, UploadQueue } from '../upload/queue';
+import type { Pick } from '../upload/pick';
+import { Folder, type Change } from './folder.svelte';
+import type { Router } from './router.svelte';
+import type { Session } from './session.svelte';
+import type { Toasts } from './toasts.svelte';
+
+const publicKey = 'discord-cloud-upload-public';
+
+/** Everything behind the page of somebody who is signed in. */
+export class Cloud {
+  link = $state.raw<LinkState>({ at: 'closed' });
+  services = $state.raw<ReadonlySet<string>>(new Set());
+  folder: Folder;
+  queue: UploadQueue;
+  /** Counts up when the queue has changed: what shows the queue reads it. */
+  tick = $state(0);
+  rate = $state(0);
+  /** A service that this page may not talk to before it is loaded anew. */
+  needsReload = $state(false);
+  uploadPublic = $state(localStorage.getItem(publicKey) === '1');
+
+  private readonly socket: Socket;
+  private readonly speed = new Speed();
+  private readonly timer: ReturnType<typeof setInterval>;
+  private drawn = false;
+
+  constructor(
+    readonly session: Session,
+    readonly router: Router,
+    readonly toasts: Toasts,
+  ) {
+    const { client } = session;
+    this.folder = new Folder(client);
+    this.socket = new Socket({
+      address: async () => client.socketURL(`type=client&v=2&ticket=${encodeURIComponent((await socketTicket(client)).ticket)}`),
+      changed: (state) => this.linked(state),
+      refused: () => session.forget('Your session has ended. Please sign in again.'),
+    });
+    this.queue = new UploadQueue({ link: this.socket, post: postPart, changed: () => this.redraw() });
+    this.socket.on('s2c:entry-changed', (d) => this.changed(d as unknown as Change));
+    this.socket.on('s2c:service-registry', (d) => this.registry(d));
+    this.socket.on('s2c:signed-out', (d) => session.forget(String(d['reason'] || 'Your session has ended. Please sign in again.')));
+    this.timer = setInterval(() => this.measure(), 500);
+    addEventListener('online', this.online);
+    addEventListener('beforeunload', this.leaving);
+    document.addEventListener('securitypolicyviolation', this.blocked);
+    this.socket.start();
+  }
+
+  dispose(): void {
+    clearInterval(this.timer);
+    removeEventListener('online', this.online);
+    removeEventListener('beforeunload', this.leaving);
+    document.removeEventListener('securitypolicyviolation', this.blocked);
+    this.queue.dispose();
+    this.socket.close();
+  }
+
+  /** Tries to connect now. */
+  hurry(): void {
+    this.socket.hurry();
+  }
+
+  setUploadPublic(on: boolean): void {
+    this.uploadPublic = on;
+    localStorage.setItem(publicKey, on ? '1' : '0');
+  }
+
+  /** Queues what was picked for a folder, and makes the empty folders at once. */
+  upload(pick: Pick, folder: readonly string[], folderID: number): void {
+    const at = (more: readonly string[]) => '/' + [...folder, ...more].join('/');
+    this.queue.add(pick.files.map(({ file, folders }) => new Upload(file, at(folders), this.uploadPublic)));
+    for (const names of pick.emptyFolders) {
+      makePath(this.session.client, folderID, names.join('/')).catch((e) => this.toasts.error(`${names.join('/')}: ${explain(e)}`));
+    }
+  }
+
+  private readonly online = () => this.socket.hurry();
+
+  private readonly leaving = (e: BeforeUnloadEvent) => {
+    if (this.queue.active) e.preventDefault();
+  };
+
+  private readonly blocked = (e: SecurityPolicyViolationEvent) => {
+    if (e.effectiveDirective === 'connect-src') this.needsReload = true;
+  };
+
+  private linked(state: LinkState): void {
+    const before = this.link.at;
+    this.link = state;
+    if (state.at === 'open') {
+      // What changed while there was no connection was not told.
+      if (this.folder.here) void this.folder.reload();
+      this.queue.connected();
+    } else if (before === 'open') {
+      this.services = new Set();
+      this.queue.disconnected();
+    }
+  }
+
+  private changed(c: Change): void {
+    const names = this.folder.apply(c);
+    if (names) this.router.go(names, true);
+  }
+
+  private registry(d: Data): void {
+    if (d['service_type'] !== 'upload') return;
+    const set = new Set(this.services);
+    if (d['action'] === 'removed') set.delete(String(d['service_uuid']));
+    else set.add(String(d['service_uuid']));
+    this.services = set;
+  }
+
+  /** Progress comes in hundreds of events a second; a frame shows one. */
+  private redraw(): void {
+    if (this.drawn) return;
+    this.drawn = true;
+    requestAnimationFrame(() => {
+      this.drawn = false;
+      this.tick++;
+    });
+  }
+
+  private measure(): void {
+    const moving = this.queue.uploads.filter((u) => u.moving);
+    if (moving.length === 0) {
+      if (this.rate !== 0) this.rate = 0;
+      return;
+    }
+    this.speed.note(this.queue.uploads.reduce((sum, u) => sum + u.sent, 0), performance.now());
+    this.rate = this.speed.rate;
+  }
+}

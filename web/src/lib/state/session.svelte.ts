@@ -1,0 +1,134 @@
+import { Client, ApiError } from '../api/client';
+import * as account from '../api/account';
+import type { Signed, Status, User } from '../api/types';
+
+const storageKey = 'discord-cloud-session';
+const serverKey = 'discord-cloud-server';
+
+export type Stage =
+  | { at: 'starting' }
+  | { at: 'address'; message: string } // which server? the page was served from elsewhere
+  | { at: 'setup'; needsCode: boolean }
+  | { at: 'sign-in'; message: string }
+  | { at: 'signed-in'; user: User }
+  | { at: 'unreachable'; message: string };
+
+/** Who is signed in, on which server. */
+export class Session {
+  stage = $state.raw<Stage>({ at: 'starting' });
+  client = $state.raw(new Client(location.origin));
+
+  /** The one-time code of the address that the server printed. */
+  code = new URLSearchParams(location.hash.slice(1)).get('setup') ?? '';
+
+  async start(): Promise<void> {
+    if (this.code) history.replaceState(null, '', location.pathname); // it is used once, and stays out of the history
+    const kept = localStorage.getItem(serverKey);
+    if (kept) {
+      await this.use(kept);
+      return;
+    }
+    try {
+      await this.open(new Client(location.origin));
+    } catch (e) {
+      // Our own origin does not speak the API: somebody else serves the page.
+      if (e instanceof ApiError && e.code !== 'offline') this.stage = { at: 'address', message: '' };
+      else this.stage = { at: 'unreachable', message: 'The server cannot be reached.' };
+    }
+  }
+
+  /** Takes a server's address from a person; the stage says how that went. */
+  async use(address: string): Promise<void> {
+    const origin = serverOrigin(address);
+    if (!origin) {
+      this.stage = { at: 'address', message: 'That is not an address like https://cloud.example.' };
+      return;
+    }
+    try {
+      await this.open(new Client(origin));
+      if (origin === location.origin) localStorage.removeItem(serverKey);
+      else localStorage.setItem(serverKey, origin);
+    } catch (e) {
+      const why = e instanceof ApiError && e.code !== 'offline' ? 'There is no discord-cloud at this address.' : 'The server cannot be reached.';
+      this.stage = { at: 'address', message: why };
+    }
+  }
+
+  async setUp(code: string, username: string, password: string): Promise<void> {
+    this.signedIn(await account.setUp(this.client, code, username, password));
+  }
+
+  async signIn(username: string, password: string): Promise<void> {
+    this.signedIn(await account.signIn(this.client, username, password));
+  }
+
+  async changePassword(previous: string, next: string): Promise<void> {
+    this.signedIn(await account.changePassword(this.client, previous, next));
+  }
+
+  async signOut(): Promise<void> {
+    try {
+      await account.signOut(this.client);
+    } catch {
+      // What counts is that this browser forgets; the session expires.
+    }
+    this.forget('');
+  }
+
+  forget(message: string): void {
+    localStorage.removeItem(storageKey);
+    this.client.token = '';
+    this.stage = { at: 'sign-in', message };
+  }
+
+  private async open(client: Client): Promise<void> {
+    const status: Status = await account.status(client);
+    if (typeof status?.setup_required !== 'boolean') throw new ApiError('invalid', 'not a discord-cloud');
+    client.onSignedOut = () => this.forget('Your session has ended. Please sign in again.');
+    this.client = client;
+    if (status.setup_required) {
+      this.stage = { at: 'setup', needsCode: status.setup_needs_code };
+      return;
+    }
+    const token = keptToken(client.server);
+    if (!token) {
+      this.stage = { at: 'sign-in', message: '' };
+      return;
+    }
+    client.token = token;
+    try {
+      const { user } = await account.me(client);
+      this.stage = { at: 'signed-in', user };
+    } catch (e) {
+      if (!(e instanceof ApiError) || e.code !== 'unauthenticated') throw e;
+    }
+  }
+
+  private signedIn({ token, user }: Signed): void {
+    this.client.token = token;
+    localStorage.setItem(storageKey, JSON.stringify({ server: this.client.server, token }));
+    this.code = '';
+    this.stage = { at: 'signed-in', user };
+  }
+}
+
+function keptToken(server: string): string {
+  try {
+    const kept = JSON.parse(localStorage.getItem(storageKey) ?? 'null') as { server?: string; token?: string } | null;
+    return kept?.server === server ? (kept.token ?? '') : '';
+  } catch {
+    return '';
+  }
+}
+
+/** The origin of what a person typed; '' if it is no address. */
+export function serverOrigin(text: string): string {
+  const typed = text.trim();
+  if (!typed) return '';
+  try {
+    const url = new URL(/^[a-z]+:\/\//i.test(typed) ? typed : `${location.protocol}//${typed}`);
+    return url.protocol === 'http:' || url.protocol === 'https:' ? url.origin : '';
+  } catch {
+    return '';
+  }
+}
