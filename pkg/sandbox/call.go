@@ -27,6 +27,11 @@ type call struct {
 
 // serve takes every request.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	if s.closed {
+		panic(http.ErrAbortHandler) // how net/http is told to cut the connection
+	}
 	if s.public.Load() == nil {
 		scheme := "http://"
 		if r.TLS != nil {
@@ -86,7 +91,7 @@ func (s *Server) serveCall(w http.ResponseWriter, r *http.Request, steps []strin
 		}
 	}
 	if c.cut {
-		panic(http.ErrAbortHandler) // how net/http is told to cut the connection
+		panic(http.ErrAbortHandler) // as above
 	}
 }
 

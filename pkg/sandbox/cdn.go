@@ -75,7 +75,8 @@ func (s *Server) serveAttachment(c *call) error {
 		return err
 	}
 	path := linkPath(&a)
-	if !ok || c.r.URL.Path != path || !s.valid(path, c.r.URL.Query()) || c.fx.linkLife != nil || c.fx.lose || s.lags(a.message) {
+	asked := "/attachments/" + c.r.PathValue("channel") + "/" + c.r.PathValue("attachment") + "/" + c.r.PathValue("file")
+	if !ok || asked != path || !s.valid(path, c.r.URL.Query()) || c.fx.linkLife != nil || c.fx.lose || s.lags(a.message) {
 		return c.gone()
 	}
 	content := a

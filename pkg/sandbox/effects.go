@@ -216,7 +216,7 @@ func (c *call) answer(s *shot) {
 			if scope != "global" {
 				c.bucketHeaders(c.route.key(), 5, 0, c.s.cfg.Now().Add(wait))
 			}
-			_ = c.limited(c.s.cfg.Now().Add(wait), scope, s.Code) // the answer is out
+			_ = c.tooMany(c.s.cfg.Now().Add(wait), scope, s.Code) // the answer is out
 		}
 		return
 	}

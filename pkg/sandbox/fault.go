@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -149,7 +150,9 @@ func (r *Rule) UnmarshalJSON(b []byte) error {
 		plainRule
 		Seconds float64 `json:"delay"`
 	}
-	if err := json.Unmarshal(b, &v); err != nil {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields() // a misspelt field would match too much
+	if err := dec.Decode(&v); err != nil {
 		return err
 	}
 	*r = Rule(v.plainRule)

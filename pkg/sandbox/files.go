@@ -32,6 +32,11 @@ func openFiles(dir string, sync bool) (*files, error) {
 			return nil, err
 		}
 	}
+	if sync {
+		if err := syncDir(dir); err != nil {
+			return nil, err
+		}
+	}
 	return &files{dir, sync}, nil
 }
 

@@ -18,6 +18,9 @@ import (
 // maxFrame bounds what a gateway client may send at once, in bytes.
 const maxFrame = 4096
 
+// maxQueue bounds the answers that wait for a client to take them.
+const maxQueue = 256
+
 // gatewayConn is one connection to the gateway. Its handler reads, one
 // goroutine writes.
 type gatewayConn struct {
@@ -25,7 +28,6 @@ type gatewayConn struct {
 	ws      *websocket.Conn
 	version int
 	wake    chan struct{}
-	stop    context.CancelFunc // of the reader
 
 	// Guarded by hub.mu.
 	session *session
@@ -54,10 +56,14 @@ func (s *Server) serveGateway(w http.ResponseWriter, r *http.Request) {
 	}
 	defer func() { _ = ws.CloseNow() }() // after a proper close it does nothing
 	ws.SetReadLimit(16 * maxFrame)
-	ctx, stop := context.WithCancel(r.Context())
+	// The writer ends with the server, and says so to the client; the reader
+	// goes on until then, for to stop it is to cut the connection.
+	wctx, wstop := context.WithCancel(r.Context())
+	defer wstop()
+	defer context.AfterFunc(s.ctx, wstop)()
+	ctx, stop := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer stop()
-	defer context.AfterFunc(s.ctx, stop)()
-	conn := &gatewayConn{s: s, ws: ws, version: 10, wake: make(chan struct{}, 1), stop: stop}
+	conn := &gatewayConn{s: s, ws: ws, version: 10, wake: make(chan struct{}, 1)}
 
 	s.hub.mu.Lock()
 	s.hub.conns[conn] = struct{}{}
@@ -81,12 +87,12 @@ func (s *Server) serveGateway(w http.ResponseWriter, r *http.Request) {
 
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		conn.write(ctx, q.Get("compress") == "zlib-stream")
+		conn.write(wctx, q.Get("compress") == "zlib-stream")
 		stop()
 	})
 	over := conn.read(ctx, heartbeat)
 	s.hub.leave(conn, over)
-	stop()
+	wstop()
 	wg.Wait()
 }
 
@@ -103,6 +109,10 @@ func (g *gatewayConn) control(v any) {
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic("sandbox: frame does not encode: " + err.Error()) // our own types
+	}
+	if len(g.queue) >= maxQueue {
+		g.close(4008, "You are being rate limited.")
+		return
 	}
 	g.queue = append(g.queue, b)
 	g.poke()
@@ -139,10 +149,7 @@ func (g *gatewayConn) write(ctx context.Context, compress bool) {
 				_ = z.Flush()     // likewise
 				f = buf.Bytes()
 			}
-			wctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-			err := g.ws.Write(wctx, kind, f)
-			cancel()
-			if err != nil {
+			if err := g.send(ctx, kind, f); err != nil {
 				return
 			}
 		}
@@ -153,12 +160,17 @@ func (g *gatewayConn) write(ctx context.Context, compress bool) {
 		select {
 		case <-g.wake:
 		case <-ctx.Done():
-			if g.s.ctx.Err() != nil {
-				_ = g.ws.Close(websocket.StatusGoingAway, "shutting down") // likewise
-			}
+			_ = g.ws.Close(websocket.StatusGoingAway, "shutting down") // likewise
 			return
 		}
 	}
+}
+
+// send gives a client half a minute to take a frame.
+func (g *gatewayConn) send(ctx context.Context, kind websocket.MessageType, frame []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	return g.ws.Write(ctx, kind, frame)
 }
 
 // take is what there is to send.

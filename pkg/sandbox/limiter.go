@@ -150,10 +150,11 @@ func (c *call) limit(set settings) error {
 	return nil
 }
 
-// where is the channel of the call, by which its bucket counts.
+// where is the channel or the webhook by which the call's bucket counts; of
+// an execution, the webhook's channel.
 func (c *call) where() (string, error) {
 	if c.route.bucket != BucketWebhook {
-		return c.r.PathValue("channel"), nil
+		return c.r.PathValue("channel") + c.r.PathValue("webhook"), nil // a path has one of them
 	}
 	hook, err := c.webhook()
 	return hook.channel.String(), err
@@ -232,9 +233,13 @@ func (c *call) until(t time.Time) float64 {
 	return math.Ceil(max(t.Sub(c.s.cfg.Now()).Seconds(), 0)*1000) / 1000
 }
 
-// limited answers 429 and returns errAnswered.
+// limited answers 429 for a window that is full, and returns errAnswered.
 func (c *call) limited(ends time.Time, scope string, code int) error {
 	c.s.stats.limited()
+	return c.tooMany(ends, scope, code)
+}
+
+func (c *call) tooMany(ends time.Time, scope string, code int) error {
 	c.drain()
 	wait := c.until(ends)
 	h := c.w.Header()

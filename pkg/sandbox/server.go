@@ -53,7 +53,9 @@ type Server struct {
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // listeners and gateway connections
+	wg     sync.WaitGroup // listeners of Start
+	gate   sync.RWMutex   // held by requests, so that the store outlives them
+	closed bool
 }
 
 // Open opens or makes the store of cfg.Dir. On an empty store it makes one
@@ -278,6 +280,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(s.ctx, stop)()
+	srv.BaseContext = func(net.Listener) context.Context { return ctx } // gateway connections end with it
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		<-ctx.Done()
@@ -330,12 +333,15 @@ func (s *Server) Channels() []string {
 // Faults is the server's fault script.
 func (s *Server) Faults() *Faults { return s.faults }
 
-// Close ends the listeners and gateway sessions, waits for them, and closes the
-// store. It removes a temporary directory. Requests that come in through
-// Handler have to be over.
+// Close ends listeners, gateway connections and requests, waits for them, and
+// closes the store. It removes a temporary directory. Whoever serves Handler
+// closes that server first.
 func (s *Server) Close() error {
 	s.cancel()
 	s.wg.Wait()
+	s.gate.Lock()
+	s.closed = true
+	s.gate.Unlock()
 	err := s.store.update(context.Background(), func(c *change) error {
 		return c.setMeta(context.Background(), "open", "0")
 	})
