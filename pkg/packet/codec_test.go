@@ -88,6 +88,14 @@ func TestDecode_captured(t *testing.T) {
 	}
 }
 
+func manyKeys(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"k%d":0`, i)
+	}
+	return b.String()
+}
+
 func TestDecode_envelope(t *testing.T) {
 	const other = "1aaf2980-4f78-446d-92e6-835b6c29207d"
 	deep := strings.Repeat("[", 40) + strings.Repeat("]", 40)
@@ -116,6 +124,10 @@ func TestDecode_envelope(t *testing.T) {
 		{"NaN", `{"id":"generic:primitives","data":{"float_value":NaN}}`, 1, packet.NotJSON, "", ""},
 		{"deep", `{"id":"generic:boolean","data":{"success":true},"x":` + deep + `}`, 2, packet.NotJSON, "", ""},
 		{"very deep", strings.Repeat(`{"a":`, 100000), 1, packet.NotJSON, "", ""},
+		{"many values", `{"id":"generic:boolean","data":{"success":true},"x":[` + strings.Repeat("0,", 65530) + `0]}`, 2, "", "", ""},
+		{"too many values", `{"id":"generic:boolean","data":{"success":true},"x":[` + strings.Repeat("0,", 65531) + `0]}`, 2, packet.NotJSON, "", ""},
+		{"many keys", `{"id":"generic:boolean","data":{"success":true}` + manyKeys(60000) + `}`, 2, "", "", ""},
+		{"many keys, one twice", `{"id":"generic:boolean","data":{"success":true}` + manyKeys(60000) + `,"k7":1}`, 2, packet.NotJSON, "", ""},
 		{"prototype", `{"id":"generic:boolean","data":{"success":true},"x":{"__proto__":1}}`, 1, packet.NotJSON, "", ""},
 		{"escaped prototype", `{"id":"generic:boolean","data":{"success":true},"x":{"__pro\u0074o__":1}}`, 1, packet.NotJSON, "", ""},
 		{"constructor", `{"id":"generic:boolean","data":{"constructor":1}}`, 2, packet.NotJSON, "", ""},
