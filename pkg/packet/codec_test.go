@@ -121,6 +121,7 @@ func TestDecode_envelope(t *testing.T) {
 		{"no record", `[]`, 1, packet.NotJSON, "", ""},
 		{"two records", `{}{}`, 1, packet.NotJSON, "", ""},
 		{"cut", `{"id":"generic:boolean","data":{"success":true}`, 1, packet.NotJSON, "", ""},
+		{"no UTF-8", "{\"id\":\"generic:boolean\",\"data\":{\"success\":true,\"message\":\"\xe7\"}}", 1, packet.NotJSON, "", ""},
 		{"NaN", `{"id":"generic:primitives","data":{"float_value":NaN}}`, 1, packet.NotJSON, "", ""},
 		{"deep", `{"id":"generic:boolean","data":{"success":true},"x":` + deep + `}`, 2, packet.NotJSON, "", ""},
 		{"very deep", strings.Repeat(`{"a":`, 100000), 1, packet.NotJSON, "", ""},

@@ -32,7 +32,7 @@ var (
 // clients' own parsers.
 func parse(raw []byte, v Version) (*node, error) {
 	// Once the grammar is known to hold, the parser below needs no other checks.
-	if !json.Valid(raw) {
+	if !utf8.Valid(raw) || !json.Valid(raw) {
 		return nil, errNotJSON
 	}
 	p := parser{raw: raw, strict: v >= V2}
