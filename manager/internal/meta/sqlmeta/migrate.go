@@ -65,6 +65,17 @@ func migrate(ctx context.Context, db *sql.DB, all []migration, now time.Time) (f
 	return from, to, nil
 }
 
+// sameVersion refuses tables that are not of this program's version: another
+// process uses them, so they must stay as they are.
+func sameVersion(ctx context.Context, db *sql.DB, newest int) error {
+	version, err := schemaVersion(ctx, db)
+	if err == nil && version != newest {
+		err = cloud.UserErrorf(cloud.ErrInvalid,
+			"the database has tables of version %d and is in use, this program has version %d", version, newest)
+	}
+	return err
+}
+
 func (m migration) apply(ctx context.Context, db *sql.DB, now time.Time) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {

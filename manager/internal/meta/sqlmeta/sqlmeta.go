@@ -36,7 +36,10 @@ type Options struct {
 	// Path of the file. It and its folder are made if they are missing, for the
 	// owner's eyes only. Beside it lie "-wal", "-shm" and ".lock".
 	Path string
-	Log  *slog.Logger
+	// Shared allows another process to have the file open, as a command line has
+	// beside a running manager. Tables are not brought up to date then.
+	Shared bool
+	Log    *slog.Logger
 	Now  func() time.Time
 	// Readers is how many connections read, 4 by default.
 	Readers int
@@ -86,22 +89,27 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := makePrivate(path); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	if s.lock, err = lockFile(path + ".lock"); err != nil {
+	s.lock, err = lockFile(path + ".lock")
+	beside := o.Shared && errors.Is(err, cloud.ErrUnavailable)
+	if err != nil && !beside {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	if err := s.open(ctx, path, o.Readers); err != nil {
+	if err := s.open(ctx, path, o.Readers, beside); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database: %w", err), s.release())
 	}
 	return s, nil
 }
 
-func (s *Store) open(ctx context.Context, path string, readers int) error {
+func (s *Store) open(ctx context.Context, path string, readers int, beside bool) error {
 	var err error
 	if s.write, err = connect(path, 1, writePragmas, "_txlock=immediate"); err != nil {
 		return err
 	}
 	if s.read, err = connect(path, readers, readPragmas); err != nil {
 		return err
+	}
+	if beside {
+		return sameVersion(ctx, s.write, len(migrations()))
 	}
 	start := time.Now()
 	if err := quickCheck(ctx, s.write); err != nil {
