@@ -43,11 +43,13 @@ func get[T any](t testing.TB, c <-chan T, what string) T {
 // have the shape of Discord's.
 type shelf struct {
 	*memblob.Store
-	limit  atomic.Int64
-	silent atomic.Bool // Limit does not tell of what Put refuses
-	closed atomic.Bool
-	inPut  atomic.Int64
-	most   atomic.Int64 // Puts at once
+	limit   atomic.Int64
+	silent  atomic.Bool // Limit does not tell of what Put refuses
+	discard atomic.Bool // nothing is kept
+	closed  atomic.Bool
+	inPut   atomic.Int64
+	most    atomic.Int64 // Puts at once
+	dropped atomic.Int64
 
 	mu   sync.Mutex
 	gate chan struct{} // while it is there and open, Put waits
@@ -99,6 +101,11 @@ func (s *shelf) Put(ctx context.Context, body blob.Body) (cloud.Ref, error) {
 	}
 	if body.Size() > s.limit.Load() {
 		return cloud.Ref{}, cloud.ErrTooLarge
+	}
+	if s.discard.Load() {
+		_, err := io.Copy(io.Discard, body.Open())
+		n := fmt.Sprintf("%s%d", snowflakes, 10+s.dropped.Add(1))
+		return cloud.Ref{Channel: n, Message: n, Attachment: n, Path: "/gone"}, err
 	}
 	ref, err := s.Store.Put(ctx, body)
 	ref.Channel, ref.Message, ref.Attachment = snowflakes+ref.Channel, snowflakes+ref.Message, snowflakes+ref.Attachment

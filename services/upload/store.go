@@ -3,6 +3,7 @@ package upload
 import (
 	"io"
 	"log/slog"
+	"net/url"
 	"sync"
 
 	"discordcloud/pkg/blob/discordblob"
@@ -79,6 +80,7 @@ func openDiscord(log *slog.Logger) func(packet.Configure) (Store, error) {
 		client, err := discord.New(discord.Options{
 			Token:           string(p.DiscordBotToken),
 			APIURL:          p.DiscordAPIURL,
+			CDNURL:          cdnURL(p),
 			CDNHosts:        p.DiscordCDNHosts,
 			AttachmentLimit: p.AttachmentLimit,
 			Log:             log,
@@ -93,6 +95,20 @@ func openDiscord(log *slog.Logger) func(packet.Configure) (Store, error) {
 		}
 		return &discordStore{Store: store, client: client}, nil
 	}
+}
+
+// cdnURL is where attachments are, for an API that is not Discord's own: on the
+// first of the configured hosts, reached as the API is. "" is Discord's.
+func cdnURL(p packet.Configure) string {
+	api, err := url.Parse(p.DiscordAPIURL)
+	if err != nil || p.DiscordAPIURL == "" {
+		return "" // a wrong address is refused with the other options
+	}
+	host := api.Host
+	if len(p.DiscordCDNHosts) > 0 {
+		host = p.DiscordCDNHosts[0]
+	}
+	return api.Scheme + "://" + host
 }
 
 // discordStore is a store with the client that belongs to it.

@@ -115,6 +115,9 @@ func (e *env) start(config packet.Configure, change func(*upload.Config)) {
 
 // checkLogs holds the whole log against what must not be in it.
 func (e *env) checkLogs() {
+	if e.t.Failed() {
+		e.t.Log(e.logs)
+	}
 	text := e.logs.String()
 	for _, secret := range []string{secretName, password, token, secretOwner} {
 		if strings.Contains(text, secret) {
@@ -531,7 +534,7 @@ func TestUpload_reportLost(t *testing.T) {
 }
 
 func TestUpload_managerGone(t *testing.T) {
-	e := newEnv(t, func(c *upload.Config) { c.Reconnect = 100 * time.Millisecond; c.Grace = time.Hour })
+	e := newEnv(t, func(c *upload.Config) { c.Reconnect = 300 * time.Millisecond; c.Grace = time.Hour })
 	f := newFile(t, blobtest.Pattern(2*leaf), leaf)
 	f.mustOpen(t, e.conn)
 	addr := e.m.addr
