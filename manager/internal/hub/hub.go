@@ -52,8 +52,9 @@ type Options struct {
 	PublicURL string
 	// PageOrigins are origins beside the manager's own whose pages may connect.
 	PageOrigins []string
-	// TrustedProxies may say by X-Forwarded-… where a request came from.
-	TrustedProxies []netip.Prefix
+	// TrustedProxies, as addresses or prefixes ("10.0.0.0/8"), may say on whose
+	// behalf they ask (X-Forwarded-*).
+	TrustedProxies []string
 	// LegacyQueryAuth lets clients of version 1 in, whose token is in the query.
 	LegacyQueryAuth bool
 
@@ -70,6 +71,7 @@ type Options struct {
 type Hub struct {
 	Options
 	password [32]byte // SHA-256 of the service password
+	proxies  []netip.Prefix
 	news     *news
 	cancel   func() // of the subscription
 
@@ -84,7 +86,7 @@ type Hub struct {
 }
 
 // New makes a Hub, which from now on remembers what changes. Run has to be
-// called, and ends that.
+// called, and ends that. A proxy that is no address is logged, and not trusted.
 func New(o Options) *Hub {
 	def := func(n *int, standard int) {
 		if *n == 0 {
@@ -103,6 +105,14 @@ func New(o Options) *Hub {
 		refusals: refusals{max: o.MaxRefusals, by: map[netip.Addr]int{}},
 		places:   map[*client]struct{}{},
 		clients:  map[*client]struct{}{}, services: map[*packet.Conn]struct{}{},
+	}
+	for _, text := range o.TrustedProxies {
+		prefix, err := parseProxy(text)
+		if err != nil {
+			o.Log.Error("not a proxy's address", "proxy", text, "err", err)
+			continue
+		}
+		h.proxies = append(h.proxies, prefix)
 	}
 	h.cancel = o.Bus.Subscribe(h.hear)
 	return h
@@ -139,17 +149,18 @@ func (h *Hub) close() {
 	defer h.mu.Unlock()
 	h.closed = true
 	for c := range h.clients {
-		c.conn.Close(closeRestart, errStopping.Error())
+		c.conn.Close(closeGoing, errStopping.Error())
 	}
 	for c := range h.services {
-		c.Close(closeRestart, errStopping.Error())
+		c.Close(closeGoing, errStopping.Error())
 	}
 }
 
 // Close codes (RFC 6455 §7.4.1, and its registry).
 const (
 	closeNormal  = 1000
-	closeRestart = 1012 // a service restarts: peers may come back
+	closeGoing   = 1001 // the manager stops
+	closeRefused = 1008
 )
 
 // signOut ends the connections of sessions that have ended.
@@ -268,7 +279,7 @@ func (h *Hub) join(c *client) {
 	defer h.mu.Unlock()
 	h.clients[c] = struct{}{}
 	if h.closed {
-		c.conn.Close(closeRestart, errStopping.Error())
+		c.conn.Close(closeGoing, errStopping.Error())
 	}
 }
 

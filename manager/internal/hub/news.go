@@ -231,8 +231,13 @@ func (s *story) tell(c *client) {
 func (s *story) changedV2(c *client, e cloud.Entry, action event.Action, where place) packet.EntryChanged {
 	p := packet.EntryChanged{Action: string(action), Path: vfs.JoinPath(where.names()), Entry: c.entry(e, s.owner)}
 	if action == event.Moved {
-		parent := int64(s.OldParent)
-		p.OldPath, p.OldName, p.OldParent = vfs.JoinPath(s.from.names()), s.OldName, &parent
+		if s.OldName != e.Name {
+			p.OldName = s.OldName
+		}
+		if s.OldParent != e.Parent {
+			parent := int64(s.OldParent)
+			p.OldPath, p.OldParent = vfs.JoinPath(s.from.names()), &parent
+		}
 	}
 	return p
 }

@@ -40,7 +40,15 @@ func remote(r *http.Request) netip.Addr {
 }
 
 func (h *Hub) trusted(a netip.Addr) bool {
-	return slices.ContainsFunc(h.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
+	return slices.ContainsFunc(h.proxies, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// parseProxy reads an address or a prefix.
+func parseProxy(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
+	}
+	return netip.ParsePrefix(s)
 }
 
 // baseOf is scheme and host under which the client reaches the manager.

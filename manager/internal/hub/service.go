@@ -29,7 +29,7 @@ func (h *Hub) runService(ctx context.Context, conn *packet.Conn, role policy.Rol
 	h.mu.Lock()
 	h.services[conn] = struct{}{}
 	if h.closed {
-		conn.Close(closeRestart, errStopping.Error())
+		conn.Close(closeGoing, errStopping.Error())
 	}
 	h.mu.Unlock()
 	defer func() {
@@ -45,7 +45,7 @@ func (h *Hub) runService(ctx context.Context, conn *packet.Conn, role policy.Rol
 		defer close(configured)
 		if err := s.Configure(ctx); err != nil {
 			log.WarnContext(ctx, "service not configured", "err", err)
-			conn.Close(closeNormal, "not configured")
+			conn.Close(closeRefused, "not configured")
 		}
 	}()
 	err := conn.Run(ctx, func(ctx context.Context, m packet.Message) {

@@ -1,0 +1,681 @@
+package hub_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"discordcloud/manager/internal/auth"
+	"discordcloud/manager/internal/dispatch"
+	"discordcloud/manager/internal/event"
+	"discordcloud/manager/internal/hub"
+	"discordcloud/manager/internal/meta"
+	"discordcloud/manager/internal/meta/sqlmeta"
+	"discordcloud/manager/internal/policy"
+	"discordcloud/manager/internal/vfs"
+	"discordcloud/pkg/blob"
+	"discordcloud/pkg/blob/memblob"
+	"discordcloud/pkg/chunk"
+	"discordcloud/pkg/cloud"
+	"discordcloud/pkg/crypt"
+	"discordcloud/pkg/object"
+	"discordcloud/pkg/packet"
+)
+
+// patience is how long a test waits for what has to happen.
+const patience = 20 * time.Second
+
+const (
+	password = "the password of the services"
+	channel  = "100000000000001"
+	// limit makes parts of one leaf.
+	limit    = chunk.Reserve + 4*chunk.SegmentSealed
+	partSize = chunk.Leaf
+)
+
+var keys = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
+// world is a manager with all its parts but HTTP, on a database in a file.
+type world struct {
+	t        *testing.T
+	store    *sqlmeta.Store
+	blobs    *snowflakes
+	ring     crypt.Ring
+	bus      *event.Bus
+	auth     *auth.Service
+	fs       *vfs.FS
+	dispatch *dispatch.Dispatcher
+	hub      *hub.Hub
+	server   *httptest.Server
+	log      *logged
+	stop     func()
+
+	configure []func(*dispatch.Options, *hub.Options)
+	mu        sync.Mutex
+	services  map[string]*service // by the path of their address
+	made      int
+}
+
+func newWorld(t *testing.T, configure ...func(*dispatch.Options, *hub.Options)) *world {
+	t.Helper()
+	store, err := sqlmeta.Open(t.Context(), sqlmeta.Options{Path: filepath.Join(t.TempDir(), "meta.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{
+		t: t, store: store, blobs: &snowflakes{Store: memblob.New()}, ring: crypt.Ring{{1, 2, 3}},
+		configure: configure, services: map[string]*service{}, log: &logged{},
+	}
+	w.start()
+	t.Cleanup(func() {
+		w.stop()
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// start begins the manager, again after stop as a fresh process would.
+func (w *world) start() {
+	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	w.bus = &event.Bus{}
+	w.auth = auth.New(auth.Options{Store: w.store, Private: keys(), Public: &keys().PublicKey, Bus: w.bus, Log: log})
+	w.fs = &vfs.FS{
+		Store: w.store, Bus: w.bus, Ring: w.ring, Log: log,
+		Source: &object.Source{Blobs: w.blobs, Chunks: w.store, Key: object.RingKeys(w.ring)},
+	}
+	d := dispatch.Options{
+		Store: w.store, Ring: w.ring, Blobs: w.blobs, Bus: w.bus, Log: log,
+		Service: dispatch.ServiceConfig{
+			Token: "not-a-token", Channels: []string{channel}, AttachmentLimit: func() int64 { return limit },
+		},
+	}
+	h := hub.Options{
+		Auth: w.auth, FS: w.fs, Bus: w.bus, Log: log, ServicePassword: password, LegacyQueryAuth: true,
+		Mounts: []string{"/upload/1"},
+	}
+	for _, f := range w.configure {
+		f(&d, &h)
+	}
+	w.dispatch = dispatch.New(d)
+	h.Dispatch = w.dispatch
+	w.hub = hub.New(h)
+	w.server = httptest.NewServer(w.hub)
+	hubCtx, stopHub := context.WithCancel(context.Background())
+	dispatchCtx, stopDispatch := context.WithCancel(context.Background())
+	var hubDone, dispatchDone sync.WaitGroup
+	hubDone.Go(func() { _ = w.hub.Run(hubCtx) })
+	dispatchDone.Go(func() { _ = w.dispatch.Run(dispatchCtx) })
+	w.stop = sync.OnceFunc(func() {
+		stopHub()
+		hubDone.Wait()
+		stopDispatch()
+		dispatchDone.Wait()
+		w.server.Close()
+	})
+}
+
+func (w *world) restart() {
+	w.stop()
+	w.start()
+}
+
+// user is somebody who is signed in.
+type user struct {
+	cloud.User
+	policy.Principal
+	token string
+}
+
+func (w *world) user(name string) user {
+	w.t.Helper()
+	u, err := w.store.CreateUser(w.t.Context(), name, "no password", false, false)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return w.signIn(u)
+}
+
+func (w *world) signIn(u cloud.User) user {
+	w.t.Helper()
+	token, err := w.auth.SignIn(w.t.Context(), u, auth.Peer{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	who, err := w.auth.Verify(w.t.Context(), token.Text)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return user{u, who, token.Text}
+}
+
+// url is the address of a socket.
+func (w *world) url(query string) string {
+	return "ws" + strings.TrimPrefix(w.server.URL, "http") + "/any/path?" + query
+}
+
+// v1 connects a client of version 1.
+func (w *world) v1(u user) *wire { return w.dial(packet.V1, "type=client&key="+u.token, nil) }
+
+// v2 connects a client of version 2.
+func (w *world) v2(u user) *wire {
+	w.t.Helper()
+	ticket, err := w.auth.IssueTicket(u.Principal, auth.Socket, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return w.dial(packet.V2, "type=client&v=2&ticket="+ticket.Text, nil)
+}
+
+func (w *world) dial(v packet.Version, query string, header http.Header) *wire {
+	w.t.Helper()
+	ws, _, err := websocket.Dial(w.t.Context(), w.url(query), &websocket.DialOptions{HTTPHeader: header})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ws.SetReadLimit(16 << 20)
+	c := &wire{t: w.t, ws: ws, v: v, came: make(chan struct{}, 1), ignore: map[string]bool{
+		"s2c:service-registry": true, "s2c:file-modify": true, "s2c:folder-modify": true, "s2c:entry-changed": true,
+	}}
+	var reading sync.WaitGroup
+	reading.Go(c.read)
+	w.t.Cleanup(func() { _ = ws.CloseNow(); reading.Wait() })
+	return c
+}
+
+// wire is a client's end of a socket. Frames that arrive have to keep the rules
+// of its version.
+type wire struct {
+	t    *testing.T
+	ws   *websocket.Conn
+	v    packet.Version
+	came chan struct{}
+
+	mu     sync.Mutex
+	frames []packet.Envelope
+	raw    []string // of frames
+	end    error
+	ignore map[string]bool // by next
+}
+
+func (c *wire) read() {
+	for {
+		typ, raw, err := c.ws.Read(context.Background())
+		c.mu.Lock()
+		if err != nil {
+			c.end = err
+		} else {
+			e, bad := packet.Decode(raw, packet.S2C, c.v)
+			if bad != nil || typ != websocket.MessageText {
+				c.t.Errorf("the manager sent %s: %v", raw, bad)
+			}
+			c.frames = append(c.frames, e)
+			c.raw = append(c.raw, string(raw))
+		}
+		c.mu.Unlock()
+		select {
+		case c.came <- struct{}{}:
+		default:
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// find waits for the first frame that fits, and takes it out.
+func (c *wire) find(what string, fits func(packet.Envelope) bool) packet.Envelope {
+	c.t.Helper()
+	deadline := time.After(patience)
+	for {
+		c.mu.Lock()
+		for i, e := range c.frames {
+			if fits(e) {
+				c.frames = append(c.frames[:i:i], c.frames[i+1:]...)
+				c.raw = append(c.raw[:i:i], c.raw[i+1:]...)
+				c.mu.Unlock()
+				return e
+			}
+		}
+		end, have := c.end, c.frames
+		c.mu.Unlock()
+		if end != nil {
+			c.t.Fatalf("no %s: connection ended: %v; have %v", what, end, have)
+		}
+		select {
+		case <-c.came:
+		case <-deadline:
+			c.t.Fatalf("no %s; have %v", what, have)
+		}
+	}
+}
+
+// next is the next frame that is not ignored.
+func (c *wire) next() packet.Envelope {
+	c.t.Helper()
+	return c.find("frame", func(e packet.Envelope) bool { return !c.ignore[e.ID] })
+}
+
+// expect takes the next frame that is not ignored, which must be a T.
+func expect[T packet.Packet](c *wire) T {
+	c.t.Helper()
+	e := c.next()
+	p, ok := e.Data.(T)
+	if !ok {
+		c.t.Fatalf("got %+v, want a %T", e, p)
+	}
+	return p
+}
+
+// await takes the first T, whatever comes before it.
+func await[T packet.Packet](c *wire) T {
+	c.t.Helper()
+	var p T
+	e := c.find(p.PacketID(), func(e packet.Envelope) bool { _, ok := e.Data.(T); return ok })
+	return e.Data.(T)
+}
+
+// quiet checks that nothing has come that is not ignored, once what was begun
+// before has been answered.
+func (c *wire) quiet() {
+	c.t.Helper()
+	ask[packet.UserSearch](c, packet.UserSearchRequest{Query: "x"})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, e := range c.frames {
+		if !c.ignore[e.ID] {
+			c.t.Errorf("unexpected %s", c.raw[i])
+		}
+	}
+}
+
+// send sends a frame as it is written.
+func (c *wire) send(raw string) {
+	c.t.Helper()
+	if err := c.ws.Write(c.t.Context(), websocket.MessageText, []byte(raw)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// tell sends a packet and gives its uuid.
+func (c *wire) tell(p packet.Packet) string {
+	c.t.Helper()
+	uuid := packet.NewUUID()
+	raw, err := packet.Encode(packet.Envelope{UUID: uuid, Data: p}, c.v)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.send(string(raw))
+	return uuid
+}
+
+// reply waits for the answer to a packet.
+func (c *wire) reply(uuid string) packet.Packet {
+	c.t.Helper()
+	return c.find("reply", func(e packet.Envelope) bool { return e.ReplyUUID == uuid }).Data
+}
+
+// ask sends a packet and takes its answer, which must be a T.
+func ask[T packet.Packet](c *wire, p packet.Packet) T {
+	c.t.Helper()
+	answer := c.reply(c.tell(p))
+	got, ok := answer.(T)
+	if !ok {
+		c.t.Fatalf("%s was answered by %T %+v, want a %T", p.PacketID(), answer, answer, got)
+	}
+	return got
+}
+
+func (c *wire) close() {
+	_ = c.ws.Close(websocket.StatusNormalClosure, "")
+}
+
+// ended waits for the end of the connection and gives the close code.
+func (c *wire) ended() websocket.StatusCode {
+	c.t.Helper()
+	deadline := time.After(patience)
+	for {
+		c.mu.Lock()
+		end := c.end
+		c.mu.Unlock()
+		if end != nil {
+			return websocket.CloseStatus(end)
+		}
+		select {
+		case <-c.came:
+		case <-deadline:
+			c.t.Fatal("the connection has not ended")
+		}
+	}
+}
+
+// service is an upload service that stores into the world's blobs.
+type service struct {
+	w    *world
+	ws   *websocket.Conn
+	conn *packet.Conn
+	addr string
+	done chan error
+
+	// closing answers upload-close; nil is yes at once.
+	closing func() packet.Packet
+	// opening answers upload-open; nil is yes at once.
+	opening func(packet.UploadOpen) packet.Packet
+
+	configured chan packet.Configure
+	mu         sync.Mutex
+	open       map[string]packet.UploadOpen
+	opened     int
+}
+
+// service connects an upload service and waits until it counts.
+func (w *world) service(capacity int, adjust ...func(*service)) *service {
+	w.t.Helper()
+	s := w.serviceNow(capacity, adjust...)
+	w.eventually("the service counts", func() bool {
+		for _, info := range w.dispatch.Services() {
+			if info.Address == s.addr {
+				return true
+			}
+		}
+		return false
+	})
+	return s
+}
+
+func (w *world) serviceNow(capacity int, adjust ...func(*service)) *service {
+	w.t.Helper()
+	w.mu.Lock()
+	w.made++
+	s := &service{
+		w: w, addr: fmt.Sprintf("http://service%d.example/up?n=%d", w.made, w.made), done: make(chan error, 1),
+		configured: make(chan packet.Configure, 1), open: map[string]packet.UploadOpen{},
+	}
+	w.services[s.addr] = s
+	w.mu.Unlock()
+	for _, f := range adjust {
+		f(s)
+	}
+	header := http.Header{"Authorization": {"Bearer " + password}}
+	q := fmt.Sprintf("type=upload&v=2&capacity=%d&address=%s", capacity, strings.NewReplacer("?", "%3F", "=", "%3D").Replace(s.addr))
+	ws, _, err := websocket.Dial(w.t.Context(), w.url(q), &websocket.DialOptions{HTTPHeader: header})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s.ws = ws
+	s.conn = packet.NewConn(ws, packet.Options{From: packet.S2U, Version: packet.V2})
+	go func() { s.done <- s.conn.Run(context.Background(), s.handle) }()
+	w.t.Cleanup(func() { s.kill(); <-s.done })
+	return s
+}
+
+func (s *service) handle(_ context.Context, m packet.Message) {
+	answer := packet.Packet(packet.Boolean{Success: true})
+	switch p := m.Data.(type) {
+	case packet.Configure:
+		s.configured <- p
+	case packet.UploadOpen:
+		if s.opening != nil {
+			answer = s.opening(p)
+		}
+		if answer == (packet.Boolean{Success: true}) {
+			s.mu.Lock()
+			s.open[p.UploadID] = p
+			s.opened++
+			s.mu.Unlock()
+		}
+	case packet.UploadClose:
+		if s.closing != nil {
+			answer = s.closing()
+		}
+		s.mu.Lock()
+		delete(s.open, p.UploadID)
+		s.mu.Unlock()
+	}
+	if answer != nil {
+		_ = m.Reply(answer)
+	}
+}
+
+// holds tells whether the service has the upload open.
+func (s *service) holds(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.open[id]
+	return ok
+}
+
+// kill ends the connection without a word.
+func (s *service) kill() { _ = s.ws.CloseNow() }
+
+// part is the report of a part, stored.
+func (s *service) part(id string, part int64, plain []byte) packet.PartStored {
+	s.w.t.Helper()
+	s.mu.Lock()
+	p, ok := s.open[id]
+	s.mu.Unlock()
+	if !ok {
+		s.w.t.Fatalf("upload %s is not open on the service", id)
+	}
+	report, err := s.seal(p, part, plain, part*p.ChunkSize, part)
+	if err != nil {
+		s.w.t.Fatal(err)
+	}
+	return packet.PartStored{UploadID: id, Part: part, Chunks: []packet.StoredChunk{report}, Type: http.DetectContentType(plain)}
+}
+
+// seal seals and stores one chunk.
+func (s *service) seal(p packet.UploadOpen, index int64, plain []byte, off, _ int64) (packet.StoredChunk, error) {
+	id, err := cloud.ParseObjectID(p.Object)
+	if err != nil {
+		return packet.StoredChunk{}, err
+	}
+	key, err := base64.StdEncoding.DecodeString(string(p.Key))
+	if err != nil {
+		return packet.StoredChunk{}, err
+	}
+	var ext []byte
+	if off == 0 {
+		if ext, err = base64.StdEncoding.DecodeString(string(p.Extension)); err != nil {
+			return packet.StoredChunk{}, err
+		}
+	}
+	sealed, err := crypt.Seal(crypt.ObjectKey(key), id, crypt.Header{
+		Index: int(index), Offset: off, ObjectSize: p.Size, Final: off+int64(len(plain)) == p.Size,
+	}, ext, plain)
+	if err != nil {
+		return packet.StoredChunk{}, err
+	}
+	ref, err := s.w.blobs.Put(context.Background(), sealed)
+	if err != nil {
+		return packet.StoredChunk{}, err
+	}
+	c := sealed.Chunk()
+	var leaves []byte
+	for _, sum := range chunk.Leaves(plain) {
+		leaves = append(leaves, sum[:]...)
+	}
+	return packet.StoredChunk{
+		Index: index, Offset: off, Size: c.Size, Ext: int64(c.Ext), SealedSize: c.SealedSize,
+		Salt: hex.EncodeToString(c.Salt[:]), Header: hex.EncodeToString(c.Header[:]),
+		CRC32: int64(crc32.ChecksumIEEE(plain)), Leaves: base64.StdEncoding.EncodeToString(leaves),
+		Channel: ref.Channel, Message: ref.Message, Attachment: ref.Attachment, Path: ref.Path,
+	}, nil
+}
+
+// report tells the manager of a part.
+func (s *service) report(p packet.PartStored) error {
+	answer, err := s.conn.Call(context.Background(), p)
+	if err != nil {
+		return err
+	}
+	if b := answer.(packet.Boolean); !b.Success {
+		return errors.New(b.Message)
+	}
+	return nil
+}
+
+// post does what a client and the service do for the parts of a file.
+func (w *world) post(r packet.UploadResponse, data []byte, parts ...int64) {
+	w.t.Helper()
+	if !r.Accepted {
+		w.t.Fatalf("upload rejected: %s", r.RejectionReason)
+	}
+	w.mu.Lock()
+	s := w.services[r.UploadAddress]
+	w.mu.Unlock()
+	if s == nil {
+		w.t.Fatalf("no service at %q", r.UploadAddress)
+	}
+	for _, i := range parts {
+		plain := data[i*r.ChunkSize : min((i+1)*r.ChunkSize, int64(len(data)))]
+		if err := s.report(s.part(r.UploadID, i, plain)); err != nil {
+			w.t.Fatalf("part %d: %v", i, err)
+		}
+	}
+}
+
+// all are the indices of the parts of data.
+func all(data []byte) []int64 {
+	var is []int64
+	for i := int64(0); i*partSize < int64(len(data)); i++ {
+		is = append(is, i)
+	}
+	return is
+}
+
+func (w *world) postAll(r packet.UploadResponse, data []byte) {
+	w.t.Helper()
+	w.post(r, data, all(data)...)
+}
+
+// pattern is n bytes of which each tells where it is, and which file's it is.
+func pattern(n int, seed byte) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(i%251) ^ seed
+	}
+	return b
+}
+
+// content reads a file by its path.
+func (w *world) content(who user, path string) []byte {
+	w.t.Helper()
+	names, err := vfs.ParsePath(path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	e, err := w.fs.Lookup(w.t.Context(), who.Principal, names)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	c, err := w.fs.Open(w.t.Context(), who.Principal, e)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r, err := c.OpenRange(w.t.Context(), 0, -1)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return b
+}
+
+func (w *world) checkContent(who user, path string, want []byte) {
+	w.t.Helper()
+	if got := w.content(who, path); !bytes.Equal(got, want) {
+		w.t.Errorf("%s holds %d other bytes than the %d uploaded", path, len(got), len(want))
+	}
+}
+
+// eventually waits until something is so.
+func (w *world) eventually(what string, is func() bool) {
+	w.t.Helper()
+	deadline := time.Now().Add(patience)
+	for !is() {
+		if time.Now().After(deadline) {
+			w.t.Fatalf("not so in time: %s", what)
+		}
+		time.Sleep(2 * time.Millisecond) // polling
+	}
+}
+
+// state waits until the database says that of an upload.
+func (w *world) state(id string, want meta.UploadState) {
+	w.t.Helper()
+	w.eventually(fmt.Sprintf("upload is %s", want), func() bool {
+		u, err := w.store.Upload(w.t.Context(), cloud.UploadID(id))
+		return err == nil && u.State == want
+	})
+}
+
+// debug reads a number of the dispatcher's state.
+func (w *world) debug(key string) int {
+	return w.dispatch.Debug().(map[string]any)[key].(int)
+}
+
+// snowflakes is a store in memory whose references look like Discord's.
+type snowflakes struct{ *memblob.Store }
+
+var _ blob.Store = (*snowflakes)(nil)
+
+const prefix = "10000000000000"
+
+func (s *snowflakes) Put(ctx context.Context, b blob.Body) (cloud.Ref, error) {
+	ref, err := s.Store.Put(ctx, b)
+	ref.Channel, ref.Message, ref.Attachment = prefix+ref.Channel, prefix+ref.Message, prefix+ref.Attachment
+	return ref, err
+}
+
+func (s *snowflakes) Get(ctx context.Context, ref cloud.Ref, off, n int64) (io.ReadCloser, error) {
+	ref.Channel = strings.TrimPrefix(ref.Channel, prefix)
+	ref.Message = strings.TrimPrefix(ref.Message, prefix)
+	ref.Attachment = strings.TrimPrefix(ref.Attachment, prefix)
+	return s.Store.Get(ctx, ref, off, n)
+}
+
+// logged keeps what was logged.
+type logged struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
