@@ -126,10 +126,10 @@ func (d *Dispatcher) commit(ctx context.Context, u *upload, how string, f meta.F
 func conflictError(how string, err error) error {
 	_, worded := errors.AsType[*cloud.UserError](err)
 	switch {
-	case worded:
-		return err
 	case errors.Is(err, cloud.ErrExists) && how == packet.ConflictSkip:
 		return cloud.UserErrorf(cloud.ErrExists, "skipped: the name is taken")
+	case worded:
+		return err
 	case errors.Is(err, cloud.ErrExists) && how == string(meta.ConflictReplace):
 		return cloud.UserErrorf(cloud.ErrExists, "a folder has this name")
 	case errors.Is(err, cloud.ErrExists) && how == string(meta.ConflictRename):

@@ -113,11 +113,12 @@ func (p *pool) giveBack(h *holder) {
 	}
 }
 
-// take gives h an idle slot for an upload, or nil if it would have to wait.
-func (p *pool) take(h *holder) *slot {
-	s := p.idle(h)
+// take gives h an idle slot for an upload, or nil if it would have to wait. It
+// gives none of the services in not.
+func (p *pool) take(h *holder, not ...*Service) *slot {
+	s := p.idle(h, not...)
 	if s == nil && h.wants == 0 {
-		s = p.idle(nil)
+		s = p.idle(nil, not...)
 	}
 	if s != nil {
 		s.busy = true
@@ -192,8 +193,8 @@ func (p *pool) serve() {
 }
 
 // idle gives an idle slot of h's booking, or for nil one that is nobody's: on
-// the service with the fewest uploads.
-func (p *pool) idle(h *holder) *slot {
+// the service with the fewest uploads that is not in not.
+func (p *pool) idle(h *holder, not ...*Service) *slot {
 	load := map[*Service]int{}
 	for _, s := range p.slots {
 		if s.busy {
@@ -202,7 +203,7 @@ func (p *pool) idle(h *holder) *slot {
 	}
 	var best *slot
 	for _, s := range p.slots {
-		if !s.busy && s.holder == h && (best == nil || load[s.service] < load[best.service]) {
+		if !s.busy && s.holder == h && !slices.Contains(not, s.service) && (best == nil || load[s.service] < load[best.service]) {
 			best = s
 		}
 	}

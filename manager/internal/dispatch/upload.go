@@ -268,10 +268,11 @@ func (d *Dispatcher) open(ctx context.Context, u *upload, confirmed [][2]int64) 
 		Size: u.Size, ChunkSize: u.PartSize, Extension: packet.Secret(base64.StdEncoding.EncodeToString(u.ext)),
 		Confirmed: confirmed,
 	}
+	var tried []*Service
 	for range 3 {
 		d.mu.Lock()
-		if u.slot == nil { // lost, before it was opened
-			if sl := d.pool.take(u.client.holder); sl != nil {
+		if u.slot == nil { // lost, or refused
+			if sl := d.pool.take(u.client.holder, tried...); sl != nil {
 				d.place(u, sl)
 			}
 		}
@@ -280,6 +281,7 @@ func (d *Dispatcher) open(ctx context.Context, u *upload, confirmed [][2]int64) 
 		if sl == nil {
 			break
 		}
+		tried = append(tried, sl.service)
 		err := sl.service.call(ctx, p)
 		d.mu.Lock()
 		if err == nil && u.slot == sl {
