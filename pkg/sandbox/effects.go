@@ -399,15 +399,16 @@ func (w *shaper) slow(p []byte) (int, error) {
 	orElse(&rate, 1)
 	done := 0
 	for done < len(p) {
-		n, err := w.ResponseWriter.Write(p[done : done+slice(rate, len(p)-done)])
+		n := slice(rate, len(p)-done)
+		if err := w.c.sleep(time.Duration(float64(n) / float64(rate) * float64(time.Second))); err != nil {
+			return done, err
+		}
+		n, err := w.ResponseWriter.Write(p[done : done+n])
 		done += n
 		if err != nil {
 			return done, err
 		}
 		w.flush()
-		if err := w.c.sleep(time.Duration(float64(n) / float64(rate) * float64(time.Second))); err != nil {
-			return done, err
-		}
 	}
 	return done, nil
 }

@@ -91,12 +91,13 @@ func (c *linkConn) Write(p []byte) (int, error) {
 	}
 	done := 0
 	for done < len(p) {
-		n, err := c.Conn.Write(p[done : done+slice(l.Down, len(p)-done)])
-		done += n
-		if err != nil {
+		n := slice(l.Down, len(p)-done)
+		if err := c.pass(n, l.Down); err != nil {
 			return done, err
 		}
-		if err := c.pass(n, l.Down); err != nil {
+		n, err := c.Conn.Write(p[done : done+n])
+		done += n
+		if err != nil {
 			return done, err
 		}
 	}

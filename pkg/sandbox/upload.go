@@ -75,7 +75,13 @@ func (c *call) upload() (up *upload, err error) {
 		if params["boundary"] == "" {
 			return up, badContentType()
 		}
-		return up, c.readParts(up, multipart.NewReader(body, params["boundary"]), limits)
+		if err := c.readParts(up, multipart.NewReader(body, params["boundary"]), limits); err != nil {
+			return up, err
+		}
+		if _, err := io.Copy(io.Discard, body); err != nil { // what follows the last part is of no interest
+			return up, badBody(err)
+		}
+		return up, nil
 	}
 	return up, badContentType()
 }
