@@ -183,7 +183,7 @@ var uploads = []testcase{
 	}},
 	{"states", func(f *fixture) {
 		ann := f.user("ann")
-		make := func(to ...meta.UploadState) meta.Upload {
+		start := func(to ...meta.UploadState) meta.Upload {
 			f.Helper()
 			u := f.upload(ann, "file", 10)
 			f.begin(u)
@@ -194,7 +194,7 @@ var uploads = []testcase{
 			return u
 		}
 		for _, end := range []meta.UploadState{meta.UploadFailed, meta.UploadAborted} {
-			for _, u := range []meta.Upload{make(end), make(meta.UploadWaiting, end), make(meta.UploadWaiting, meta.UploadWaiting, end, end)} {
+			for _, u := range []meta.Upload{start(end), start(meta.UploadWaiting, end), start(meta.UploadWaiting, meta.UploadWaiting, end, end)} {
 				got := must(f.Upload(f.ctx, u.ID))(f)
 				f.same("state", []any{got.State, got.Reason}, []any{end, "because"})
 				for _, state := range []meta.UploadState{meta.UploadWaiting, meta.UploadFailed, meta.UploadAborted} {
@@ -209,7 +209,7 @@ var uploads = []testcase{
 				f.is(err, cloud.ErrNotFound)
 			}
 		}
-		waiting := make(meta.UploadWaiting)
+		waiting := start(meta.UploadWaiting)
 		f.is(f.AddPart(f.ctx, waiting.ID, 0, chunksOf(waiting, 0)), cloud.ErrNotFound)
 		for _, state := range []meta.UploadState{meta.UploadRunning, meta.UploadDone, "", "lost"} {
 			f.is(f.SetUploadState(f.ctx, waiting.ID, state, ""), cloud.ErrInvalid)
@@ -245,14 +245,14 @@ var uploads = []testcase{
 	}},
 	{"expire", func(f *fixture) {
 		ann := f.user("ann")
-		make := func(touched time.Time) meta.Upload {
+		start := func(touched time.Time) meta.Upload {
 			u := f.upload(ann, "file", 10)
 			u.CreatedAt, u.TouchedAt = touched, touched
 			f.begin(u)
 			return u
 		}
 		now := time.Now()
-		idle, fresh, waiting, failed := make(now.Add(-3*time.Hour)), make(now), make(now.Add(-3*time.Hour)), make(now.Add(-3*time.Hour))
+		idle, fresh, waiting, failed := start(now.Add(-3*time.Hour)), start(now), start(now.Add(-3*time.Hour)), start(now.Add(-3*time.Hour))
 		f.fill(waiting) // progress: it is touched
 		f.ok(f.SetUploadState(f.ctx, waiting.ID, meta.UploadWaiting, ""))
 		f.ok(f.SetUploadState(f.ctx, failed.ID, meta.UploadFailed, "x"))

@@ -40,7 +40,7 @@ type Options struct {
 	// beside a running manager. Tables are not brought up to date then.
 	Shared bool
 	Log    *slog.Logger
-	Now  func() time.Time
+	Now    func() time.Time
 	// Readers is how many connections read, 4 by default.
 	Readers int
 	// Busy is how long a call waits while another program, a backup for
@@ -86,7 +86,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	if err := makePrivate(path); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	s.lock, err = lockFile(path + ".lock")
@@ -102,6 +102,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 
 func (s *Store) open(ctx context.Context, path string, readers int, beside bool) error {
 	var err error
+	if !beside {
+		if err := makePrivate(path); err != nil {
+			return err
+		}
+	}
 	if s.write, err = connect(path, 1, writePragmas, "_txlock=immediate"); err != nil {
 		return err
 	}
@@ -147,11 +152,10 @@ func quickCheck(ctx context.Context, db *sql.DB) error {
 }
 
 // makePrivate sees to it that the file exists and is its owner's only. SQLite
-// gives the files that it makes beside it the same mode.
+// gives the files that it makes beside it the same mode. It is called under the
+// lock: to close a file ends the POSIX locks that SQLite has on it elsewhere in
+// the process.
 func makePrivate(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
