@@ -173,7 +173,9 @@ func TestFailure_Opening(t *testing.T) {
 	silent.done <- nil
 	w.eventually("the silent service is gone", func() bool { return len(w.dispatch.Services()) == 0 })
 
-	w.service(1, func(s *service) { s.opening = func(packet.UploadOpen) packet.Packet { return packet.Boolean{Message: "busy"} } })
+	w.service(1, func(s *service) {
+		s.opening = func(packet.UploadOpen) packet.Packet { return packet.Boolean{Message: "busy"} }
+	})
 	w.service(1)
 	for range 3 {
 		r = begin(c, packet.UploadRequest{Name: "a", Path: "/", Size: 10, DoOverwrite: true})

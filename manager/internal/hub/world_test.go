@@ -679,3 +679,10 @@ func (l *logged) String() string {
 	defer l.mu.Unlock()
 	return l.b.String()
 }
+
+// largeParts makes parts of some leaves.
+func largeParts(leaves int64) func(*dispatch.Options, *hub.Options) {
+	return func(d *dispatch.Options, _ *hub.Options) {
+		d.Service.AttachmentLimit = func() int64 { return chunk.Reserve + leaves*4*chunk.SegmentSealed }
+	}
+}
