@@ -3,7 +3,6 @@ package sandbox
 import (
 	"crypto/md5"
 	"errors"
-	"fmt"
 	"hash"
 	"hash/crc32"
 	"image"
@@ -27,8 +26,8 @@ type files struct {
 }
 
 func openFiles(dir string, sync bool) (*files, error) {
-	for i := range 256 {
-		if err := os.MkdirAll(filepath.Join(dir, fmt.Sprintf("%02x", i)), 0o700); err != nil {
+	for i := range 16 {
+		if err := os.MkdirAll(filepath.Join(dir, strconv.FormatInt(int64(i), 16)), 0o700); err != nil {
 			return nil, err
 		}
 	}
@@ -40,10 +39,10 @@ func openFiles(dir string, sync bool) (*files, error) {
 	return &files{dir, sync}, nil
 }
 
-// path spreads the files over 256 folders. An id's low bits count within a
+// path spreads the files over 16 folders. An id's low bits count within a
 // millisecond and are mostly 0, so all of it decides.
 func (f *files) path(i id) string {
-	return filepath.Join(f.dir, fmt.Sprintf("%02x", uint64(i)*0x9e3779b97f4a7c15>>56), i.String())
+	return filepath.Join(f.dir, strconv.FormatUint(uint64(i)*0x9e3779b97f4a7c15>>60, 16), i.String())
 }
 
 // errTooBig says that a file exceeds its limit.
