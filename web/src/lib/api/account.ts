@@ -14,7 +14,7 @@ export const signOut = (c: Client, signal?: AbortSignal) => c.call<void>('/api/l
 export const me = (c: Client, signal?: AbortSignal) => c.call<{ user: User }>('/api/me', { signal });
 
 export const changePassword = (c: Client, previous: string, next: string, signal?: AbortSignal) =>
-  c.call<Signed>('/api/password', { method: 'POST', body: { previous, next }, signal });
+  c.call<Signed>('/api/password', { method: 'POST', body: { previous, next }, signal, own401: true });
 
 export const socketTicket = (c: Client, signal?: AbortSignal) =>
-  c.call<Ticket>('/api/tickets', { method: 'POST', body: { purpose: 'socket' }, signal });
+  c.call<Ticket>('/api/tickets', { method: 'POST', body: { purpose: 'socket' }, signal, own401: true });

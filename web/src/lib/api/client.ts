@@ -20,7 +20,7 @@ export class ApiError extends Error {
 
 /** What to tell a person about an error: the server's words, with advice where a code has some. */
 export function explain(error: unknown): string {
-  if (!(error instanceof ApiError)) return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof ApiError)) return sentence(error instanceof Error ? error.message : String(error));
   switch (error.code) {
     case 'offline':
       return 'The server cannot be reached. Check the connection and try again.';
@@ -47,7 +47,13 @@ function sentence(text: string): string {
   return /[.!?]$/.test(capital) ? capital : `${capital}.`;
 }
 
-export type Call = { method?: string; body?: unknown; signal?: AbortSignal | undefined };
+export type Call = {
+  method?: string;
+  body?: unknown;
+  signal?: AbortSignal | undefined;
+  /** The caller deals with a refused token itself. */
+  own401?: boolean;
+};
 
 export class Client {
   /** Called when the server no longer takes the token. */
@@ -69,9 +75,10 @@ export class Client {
   }
 
   /** Throws ApiError; an aborted signal throws its own reason. */
-  async call<T>(path: string, { method = 'GET', body, signal }: Call = {}): Promise<T> {
+  async call<T>(path: string, { method = 'GET', body, signal, own401 = false }: Call = {}): Promise<T> {
     const headers: Record<string, string> = { Accept: 'application/json' };
-    if (this.token) headers['Authorization'] = `Bearer ${this.token}`;
+    const { token } = this;
+    if (token) headers['Authorization'] = `Bearer ${token}`;
     const init: RequestInit = { method, headers, cache: 'no-store', credentials: 'omit', redirect: 'error' };
     if (signal) init.signal = signal;
     if (body !== undefined) {
@@ -94,7 +101,7 @@ export class Client {
     }
     if (answer.ok) return json as T;
     const error = refusal(json, answer);
-    if (error.code === 'unauthenticated' && this.token) this.onSignedOut?.();
+    if (error.code === 'unauthenticated' && !own401 && token && token === this.token) this.onSignedOut?.();
     throw error;
   }
 }

@@ -26,11 +26,15 @@ export type SocketOptions = {
 
 const firstWait = 500;
 const longestWait = 15_000;
+const handshake = 10_000;
+/** A connection that lasted so long was a good one: the next try comes soon. */
+const steady = 5_000;
 
 export class Socket {
   private ws: WebSocket | undefined;
   private state: LinkState = { at: 'closed' };
   private tries = 0;
+  private opened = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private readonly waiting = new Map<string, Waiter>();
   private readonly handlers = new Map<string, Set<(data: Data) => void>>();
@@ -47,10 +51,12 @@ export class Socket {
 
   close(): void {
     clearTimeout(this.timer);
+    const { ws } = this;
+    this.ws = undefined;
+    this.tries = 0;
     this.set({ at: 'closed' });
     this.drop(new ApiError('offline', 'the connection was closed'));
-    this.ws?.close(1000);
-    this.ws = undefined;
+    ws?.close(1000);
   }
 
   /** Tries at once instead of waiting: the network is back, or a person asked. */
@@ -85,6 +91,23 @@ export class Socket {
     });
   }
 
+  /** Sends a packet that is not answered. Without a connection it is lost. */
+  send(id: string, data: Data): void {
+    if (this.isOpen) this.ws?.send(JSON.stringify({ id, data, uuid: newUUID() } satisfies Frame));
+  }
+
+  /** Makes sure that the connection lives: after sleep or a change of network a dead one looks open for minutes. */
+  check(): void {
+    if (!this.isOpen) {
+      this.hurry();
+      return;
+    }
+    const { ws } = this;
+    this.call('c2s:uploads-request', {}, 5_000).catch((e: unknown) => {
+      if (ws && this.ws === ws && e instanceof ApiError && e.code === 'unavailable') this.lose(ws);
+    });
+  }
+
   private set(state: LinkState): void {
     this.state = state;
     this.options.changed(state);
@@ -108,17 +131,29 @@ export class Socket {
     if (this.closed()) return;
     const ws = (this.options.open ?? ((a) => new WebSocket(a)))(address);
     this.ws = ws;
+    const timer = setTimeout(() => this.lose(ws), handshake);
     ws.onopen = () => {
-      this.tries = 0;
+      clearTimeout(timer);
+      if (this.ws !== ws) return;
+      this.opened = Date.now();
       this.set({ at: 'open' });
     };
-    ws.onmessage = (e) => this.receive(e.data);
-    ws.onclose = () => {
-      if (this.ws !== ws) return;
-      this.ws = undefined;
-      this.drop(new ApiError('offline', 'the connection to the server was lost'));
-      if (!this.closed()) this.retry();
+    ws.onmessage = (e) => {
+      if (this.ws === ws) this.receive(e.data);
     };
+    ws.onclose = () => {
+      clearTimeout(timer);
+      this.lose(ws);
+    };
+  }
+
+  private lose(ws: WebSocket): void {
+    if (this.ws !== ws) return;
+    this.ws = undefined;
+    if (this.isOpen && Date.now() - this.opened > steady) this.tries = 0;
+    ws.close();
+    this.retry();
+    this.drop(new ApiError('offline', 'the connection to the server was lost'));
   }
 
   private closed(): boolean {

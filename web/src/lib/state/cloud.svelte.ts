@@ -4,7 +4,9 @@ import { explain } from '../api/client';
 import { Socket, type Data, type LinkState } from '../socket/socket';
 import { postPart } from '../upload/post';
 import { Speed } from '../upload/speed';
-import { Upload, UploadQueue } from '../upload/queue';
+import { UploadQueue } from '../upload/queue';
+import { summarise } from '../upload/summary';
+import { Upload } from '../upload/upload';
 import type { Pick } from '../upload/pick';
 import { Folder, type Change } from './folder.svelte';
 import type { Router } from './router.svelte';
@@ -30,6 +32,8 @@ export class Cloud {
   private readonly speed = new Speed();
   private readonly timer: ReturnType<typeof setInterval>;
   private drawn = false;
+  /** Why the server has ended the session. */
+  private goodbye = '';
 
   constructor(
     readonly session: Session,
@@ -39,16 +43,18 @@ export class Cloud {
     const { client } = session;
     this.folder = new Folder(client);
     this.socket = new Socket({
-      address: async () => client.socketURL(`type=client&v=2&ticket=${encodeURIComponent((await socketTicket(client)).ticket)}`),
+      address: () => this.address(),
       changed: (state) => this.linked(state),
-      refused: () => session.forget('Your session has ended. Please sign in again.'),
+      refused: () => session.forget(this.goodbye || undefined),
     });
     this.queue = new UploadQueue({ link: this.socket, post: postPart, changed: () => this.redraw() });
     this.socket.on('s2c:entry-changed', (d) => this.changed(d as unknown as Change));
     this.socket.on('s2c:service-registry', (d) => this.registry(d));
-    this.socket.on('s2c:signed-out', (d) => session.forget(String(d['reason'] || 'Your session has ended. Please sign in again.')));
+    // The next connection shows whether there is a new session already, as after a change of the password.
+    this.socket.on('s2c:signed-out', (d) => (this.goodbye = String(d['reason'] ?? '')));
     this.timer = setInterval(() => this.measure(), 500);
-    addEventListener('online', this.online);
+    addEventListener('online', this.awake);
+    document.addEventListener('visibilitychange', this.awake);
     addEventListener('beforeunload', this.leaving);
     document.addEventListener('securitypolicyviolation', this.blocked);
     this.socket.start();
@@ -56,7 +62,8 @@ export class Cloud {
 
   dispose(): void {
     clearInterval(this.timer);
-    removeEventListener('online', this.online);
+    removeEventListener('online', this.awake);
+    document.removeEventListener('visibilitychange', this.awake);
     removeEventListener('beforeunload', this.leaving);
     document.removeEventListener('securitypolicyviolation', this.blocked);
     this.queue.dispose();
@@ -76,13 +83,22 @@ export class Cloud {
   /** Queues what was picked for a folder, and makes the empty folders at once. */
   upload(pick: Pick, folder: readonly string[], folderID: number): void {
     const at = (more: readonly string[]) => '/' + [...folder, ...more].join('/');
-    this.queue.add(pick.files.map(({ file, folders }) => new Upload(file, at(folders), this.uploadPublic)));
+    this.queue.add(pick.files.map(({ file, folders }) => Upload.of(file, at(folders), this.uploadPublic)));
     for (const names of pick.emptyFolders) {
       makePath(this.session.client, folderID, names.join('/')).catch((e) => this.toasts.error(`${names.join('/')}: ${explain(e)}`));
     }
   }
 
-  private readonly online = () => this.socket.hurry();
+  private async address(): Promise<string> {
+    const { session } = this;
+    await session.renewed();
+    const { ticket } = await socketTicket(session.client);
+    return session.client.socketURL(`type=client&v=2&ticket=${encodeURIComponent(ticket)}`);
+  }
+
+  private readonly awake = () => {
+    if (document.visibilityState === 'visible') this.socket.check();
+  };
 
   private readonly leaving = (e: BeforeUnloadEvent) => {
     if (this.queue.active) e.preventDefault();
@@ -96,8 +112,9 @@ export class Cloud {
     const before = this.link.at;
     this.link = state;
     if (state.at === 'open') {
+      this.goodbye = '';
       // What changed while there was no connection was not told.
-      if (this.folder.here) void this.folder.reload();
+      if (this.folder.state.at !== 'loading') void this.folder.reload();
       this.queue.connected();
     } else if (before === 'open') {
       this.services = new Set();
@@ -134,7 +151,7 @@ export class Cloud {
       if (this.rate !== 0) this.rate = 0;
       return;
     }
-    this.speed.note(this.queue.uploads.reduce((sum, u) => sum + u.sent, 0), performance.now());
+    this.speed.note(summarise(this.queue.uploads).sent, performance.now());
     this.rate = this.speed.rate;
   }
 }

@@ -1,7 +1,7 @@
 import * as api from '../api/entries';
 import { ApiError, explain, type Client } from '../api/client';
 import type { Entry, Order, Place, Sort } from '../api/types';
-import { compareEntries } from './order';
+import { placeIn } from './order';
 
 export type FolderState = { at: 'loading' } | { at: 'shown' } | { at: 'missing' } | { at: 'failed'; message: string };
 
@@ -13,6 +13,8 @@ export type Change = {
 };
 
 const sortKey = 'discord-cloud-sort';
+const pageSize = 200;
+const largestPage = 1000;
 
 /** The folder that is shown: its entries, page by page, kept up to date by changes. */
 export class Folder {
@@ -20,16 +22,18 @@ export class Folder {
   here = $state.raw<Entry | undefined>(undefined);
   path = $state.raw<Place[]>([]);
   entries = $state.raw<Entry[]>([]);
+  /** How many there are, with those that are not read yet. */
+  files = $state.raw(0);
+  folders = $state.raw(0);
   next = $state.raw('');
   loadingMore = $state.raw(false);
   sort = $state.raw<Sort>('name');
   order = $state.raw<Order>('asc');
-  selected = $state.raw<ReadonlySet<number>>(new Set());
-  /** Row that the keyboard stands on. */
-  cursor = $state.raw(-1);
 
   private names: readonly string[] = [];
   private abort = new AbortController();
+  /** Changes that came while a page was on its way: it may be older than they are. */
+  private missed: Change[] | undefined;
 
   constructor(private readonly client: Client) {
     const [sort, order] = (localStorage.getItem(sortKey) ?? '').split(' ');
@@ -37,40 +41,37 @@ export class Folder {
     if (order === 'asc' || order === 'desc') this.order = order;
   }
 
-  get chosen(): Entry[] {
-    return this.entries.filter((e) => this.selected.has(e.id));
-  }
-
   async open(names: readonly string[]): Promise<void> {
     this.names = names;
-    this.selected = new Set();
-    this.cursor = -1;
     await this.load(true);
   }
 
-  /** Reads the folder anew, after a change that cannot be patched in. */
+  /** Reads the folder anew, as far as it was read, after a time without news of changes. */
   reload(): Promise<void> {
-    return this.load(false);
+    return this.load(this.state.at !== 'shown');
   }
 
-  async sortBy(sort: Sort): Promise<void> {
-    this.order = this.sort === sort && this.order === 'asc' ? 'desc' : 'asc';
+  async sortBy(sort: Sort, order: Order): Promise<void> {
+    this.order = order;
     this.sort = sort;
     localStorage.setItem(sortKey, `${this.sort} ${this.order}`);
-    await this.load(false);
+    await this.load(false, pageSize);
   }
 
+  /** Reads the next page. */
   async more(): Promise<void> {
     const { here, next } = this;
     if (!here || !next || this.loadingMore) return;
     this.loadingMore = true;
+    this.missed ??= [];
     const { signal } = this.abort;
     try {
-      const page = await api.children(this.client, here.id, { sort: this.sort, order: this.order, after: next }, signal);
+      const page = await api.children(this.client, here.id, { sort: this.sort, order: this.order, after: next, limit: largestPage }, signal);
       if (signal.aborted) return;
       const known = new Set(this.entries.map((e) => e.id));
       this.entries = [...this.entries, ...page.entries.filter((e) => !known.has(e.id))];
       this.next = page.next;
+      this.catchUp();
     } catch (e) {
       if (!signal.aborted) this.state = { at: 'failed', message: explain(e) };
     } finally {
@@ -78,12 +79,14 @@ export class Folder {
     }
   }
 
-  private async load(fresh: boolean): Promise<void> {
+  private async load(fresh: boolean, atLeast = Math.max(pageSize, this.entries.length)): Promise<void> {
     this.abort.abort();
     this.abort = new AbortController();
     const { signal } = this.abort;
     this.loadingMore = false;
+    this.missed = [];
     if (fresh) {
+      atLeast = pageSize;
       this.state = { at: 'loading' };
       this.entries = [];
       this.next = '';
@@ -91,14 +94,23 @@ export class Folder {
     try {
       const { entry, path } = await api.lookup(this.client, this.names, signal);
       if (entry.kind !== 'folder') throw new ApiError('not_found', 'this is a file');
-      const page = await api.children(this.client, entry.id, { sort: this.sort, order: this.order }, signal);
+      const entries: Entry[] = [];
+      let after = '';
+      do {
+        const limit = Math.min(largestPage, atLeast - entries.length);
+        const page = await api.children(this.client, entry.id, { sort: this.sort, order: this.order, after, limit }, signal);
+        entries.push(...page.entries);
+        after = page.next;
+        this.files = page.files;
+        this.folders = page.folders;
+      } while (after && entries.length < atLeast);
       if (signal.aborted) return;
       this.here = entry;
       this.path = path;
-      this.entries = page.entries;
-      this.next = page.next;
+      this.entries = entries;
+      this.next = after;
       this.state = { at: 'shown' };
-      this.keepSelection();
+      this.catchUp();
     } catch (e) {
       if (signal.aborted) return;
       this.here = undefined;
@@ -107,10 +119,10 @@ export class Folder {
     }
   }
 
-  private keepSelection(): void {
-    const ids = new Set(this.entries.map((e) => e.id));
-    this.selected = new Set([...this.selected].filter((id) => ids.has(id)));
-    this.cursor = Math.min(this.cursor, this.entries.length - 1);
+  private catchUp(): void {
+    const missed = this.missed ?? [];
+    this.missed = undefined;
+    for (const c of missed) this.patch(c);
   }
 
   /**
@@ -118,40 +130,48 @@ export class Folder {
    * shown folder itself was renamed, moved or deleted.
    */
   apply(c: Change): string[] | undefined {
-    const { here } = this;
-    if (!here) return undefined;
+    this.missed?.push(c);
+    if (!this.here) {
+      // Somebody may have made, just now, the place that was missing.
+      if (this.state.at === 'missing' && c.action !== 'removed' && c.entry.kind === 'folder') void this.reload();
+      return undefined;
+    }
     const step = this.path.findIndex((p) => p.id === c.entry.id);
-    if (step >= 0 && c.action !== 'added' && c.action !== 'changed') {
-      if (c.action === 'removed') return this.path.slice(0, step).map((p) => p.name);
+    if (step >= 0 && c.action === 'removed') return this.path.slice(0, step).map((p) => p.name);
+    if (step >= 0 && c.action === 'moved') {
       const above = c.path.split('/').filter(Boolean);
       return [...above, c.entry.name, ...this.path.slice(step + 1).map((p) => p.name)];
     }
-    if (c.action === 'removed' || (c.entry.parent !== here.id && c.old_parent === here.id)) this.take(c.entry.id);
-    else if (c.entry.parent === here.id) this.put(c.entry);
+    this.patch(c);
     return undefined;
   }
 
-  private take(id: number): void {
-    if (!this.entries.some((e) => e.id === id)) return;
-    this.entries = this.entries.filter((e) => e.id !== id);
-    this.keepSelection();
+  private patch(c: Change): void {
+    const { here } = this;
+    if (!here) return;
+    if (c.entry.parent === here.id && c.action !== 'removed') this.put(c.entry, c.action === 'added' || (c.old_parent ?? here.id) !== here.id);
+    else if (c.entry.parent === here.id || c.old_parent === here.id) this.take(c.entry);
+  }
+
+  /** Takes an entry of this folder off the list. */
+  private take(entry: Entry): void {
+    const rest = this.entries.filter((e) => e.id !== entry.id);
+    if (rest.length === this.entries.length && !this.next) return; // told already
+    this.count(entry, -1);
+    this.entries = rest;
   }
 
   /** Puts an entry where the order wants it; beyond the pages read so far it comes with its page. */
-  put(entry: Entry): void {
+  put(entry: Entry, isNew = false): void {
     const rest = this.entries.filter((e) => e.id !== entry.id);
-    let at = rest.findIndex((e) => compareEntries(entry, e, this.sort, this.order) < 0);
-    if (at < 0) {
-      if (this.next) {
-        this.entries = rest;
-        return;
-      }
-      at = rest.length;
-    }
-    this.entries = [...rest.slice(0, at), entry, ...rest.slice(at)];
+    const known = rest.length < this.entries.length;
+    if (!known && (isNew || !this.next)) this.count(entry, 1);
+    const at = placeIn(rest, entry, this.sort, this.order);
+    this.entries = at === rest.length && this.next ? rest : [...rest.slice(0, at), entry, ...rest.slice(at)];
   }
 
-  select(ids: Iterable<number>): void {
-    this.selected = new Set(ids);
+  private count(entry: Entry, by: number): void {
+    if (entry.kind === 'folder') this.folders = Math.max(0, this.folders + by);
+    else this.files = Math.max(0, this.files + by);
   }
 }

@@ -1,25 +1,51 @@
 import type { Entry, Order, Sort } from '../api/types';
 
-/** The server's order: folders first, then the column, then the name, then the id. */
+/**
+ * The server's order: folders first, then the column, then what breaks ties.
+ * Folders have neither size nor type, and stay in the order of their names then.
+ */
 export function compareEntries(a: Entry, b: Entry, sort: Sort, order: Order): number {
   if (a.kind !== b.kind) return a.kind === 'folder' ? -1 : 1;
-  const direction = order === 'asc' ? 1 : -1;
-  return direction * (byColumn(a, b, sort) || a.id - b.id);
+  if (a.kind === 'folder' && (sort === 'size' || sort === 'type')) return byColumn(a, b, 'name') || a.id - b.id;
+  return (order === 'asc' ? 1 : -1) * (byColumn(a, b, sort) || a.id - b.id);
+}
+
+/** Where an entry belongs among sorted ones. */
+export function placeIn(entries: readonly Entry[], entry: Entry, sort: Sort, order: Order): number {
+  let low = 0;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (compareEntries(entry, entries[middle]!, sort, order) < 0) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 function byColumn(a: Entry, b: Entry, sort: Sort): number {
   switch (sort) {
     case 'name':
-      return compareText(a.name.toLowerCase(), b.name.toLowerCase()) || compareText(a.name, b.name);
+      return compareText(foldName(a.name), foldName(b.name)) || compareText(a.name, b.name);
     case 'size':
       return a.size - b.size;
     case 'type':
       return compareText(a.type, b.type);
     case 'updated_at':
-      return new Date(a.updated_at).getTime() - new Date(b.updated_at).getTime();
+      return Date.parse(a.updated_at) - Date.parse(b.updated_at);
   }
 }
 
+/** Unicode's case folding, nearly: what is the same in capitals is the same. */
+export function foldName(name: string): string {
+  return name.toUpperCase().toLowerCase().replaceAll('ς', 'σ');
+}
+
+/** By code points, as UTF-8 sorts; JavaScript's < goes by UTF-16. */
 function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+  const most = Math.min(a.length, b.length);
+  for (let i = 0; i < most; i++) {
+    if (a.charCodeAt(i) === b.charCodeAt(i)) continue;
+    return (a.codePointAt(i) ?? 0) - (b.codePointAt(i) ?? 0);
+  }
+  return a.length - b.length;
 }

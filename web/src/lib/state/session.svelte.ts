@@ -4,6 +4,7 @@ import type { Signed, Status, User } from '../api/types';
 
 const storageKey = 'discord-cloud-session';
 const serverKey = 'discord-cloud-server';
+const ended = 'Your session has ended. Please sign in again.';
 
 export type Stage =
   | { at: 'starting' }
@@ -11,7 +12,7 @@ export type Stage =
   | { at: 'setup'; needsCode: boolean }
   | { at: 'sign-in'; message: string }
   | { at: 'signed-in'; user: User }
-  | { at: 'unreachable'; message: string };
+  | { at: 'unreachable' };
 
 /** Who is signed in, on which server. */
 export class Session {
@@ -20,6 +21,8 @@ export class Session {
 
   /** The one-time code of the address that the server printed. */
   code = new URLSearchParams(location.hash.slice(1)).get('setup') ?? '';
+
+  private renewal: Promise<void> | undefined;
 
   async start(): Promise<void> {
     if (this.code) history.replaceState(null, '', location.pathname); // it is used once, and stays out of the history
@@ -31,9 +34,7 @@ export class Session {
     try {
       await this.open(new Client(location.origin));
     } catch (e) {
-      // Our own origin does not speak the API: somebody else serves the page.
-      if (e instanceof ApiError && e.code !== 'offline') this.stage = { at: 'address', message: '' };
-      else this.stage = { at: 'unreachable', message: 'The server cannot be reached.' };
+      this.stage = foreign(e) ? { at: 'address', message: '' } : { at: 'unreachable' };
     }
   }
 
@@ -49,9 +50,15 @@ export class Session {
       if (origin === location.origin) localStorage.removeItem(serverKey);
       else localStorage.setItem(serverKey, origin);
     } catch (e) {
-      const why = e instanceof ApiError && e.code !== 'offline' ? 'There is no discord-cloud at this address.' : 'The server cannot be reached.';
-      this.stage = { at: 'address', message: why };
+      const message = foreign(e) ? 'There is no discord-cloud at this address.' : 'The server cannot be reached, or does not take requests from this page.';
+      this.stage = { at: 'address', message };
     }
+  }
+
+  /** Forgets which server it was, to ask for another one. */
+  leaveServer(): void {
+    localStorage.removeItem(serverKey);
+    this.stage = { at: 'address', message: '' };
   }
 
   async setUp(code: string, username: string, password: string): Promise<void> {
@@ -62,8 +69,19 @@ export class Session {
     this.signedIn(await account.signIn(this.client, username, password));
   }
 
+  /** All other sessions end; this one goes on under a new token. */
   async changePassword(previous: string, next: string): Promise<void> {
-    this.signedIn(await account.changePassword(this.client, previous, next));
+    this.renewal = account.changePassword(this.client, previous, next).then((signed) => this.signedIn(signed));
+    try {
+      await this.renewal;
+    } finally {
+      this.renewal = undefined;
+    }
+  }
+
+  /** Resolves when no new token is on its way. */
+  async renewed(): Promise<void> {
+    await this.renewal?.catch(() => undefined);
   }
 
   async signOut(): Promise<void> {
@@ -75,7 +93,7 @@ export class Session {
     this.forget('');
   }
 
-  forget(message: string): void {
+  forget(message = ended): void {
     localStorage.removeItem(storageKey);
     this.client.token = '';
     this.stage = { at: 'sign-in', message };
@@ -84,7 +102,7 @@ export class Session {
   private async open(client: Client): Promise<void> {
     const status: Status = await account.status(client);
     if (typeof status?.setup_required !== 'boolean') throw new ApiError('invalid', 'not a discord-cloud');
-    client.onSignedOut = () => this.forget('Your session has ended. Please sign in again.');
+    client.onSignedOut = () => this.forget();
     this.client = client;
     if (status.setup_required) {
       this.stage = { at: 'setup', needsCode: status.setup_needs_code };
@@ -110,6 +128,11 @@ export class Session {
     this.code = '';
     this.stage = { at: 'signed-in', user };
   }
+}
+
+/** Whether something answered that is no discord-cloud. */
+function foreign(e: unknown): boolean {
+  return e instanceof ApiError && e.code !== 'offline' && e.status < 500 && e.status !== 429;
 }
 
 function keptToken(server: string): string {

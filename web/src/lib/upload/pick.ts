@@ -1,6 +1,7 @@
 /** Files and folders out of a drop, with their places. */
 
 export type Picked = { file: File; folders: string[] };
+/** What was picked, with its places. */
 export type Pick = { files: Picked[]; emptyFolders: string[][] };
 
 /** From an <input type=file>, with webkitdirectory or without. */

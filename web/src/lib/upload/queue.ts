@@ -6,111 +6,84 @@
  */
 import { ApiError, explain } from '../api/client';
 import type { Data } from '../socket/socket';
-import { missingParts, partCount, partRange } from './parts';
+import { Lanes } from './lanes';
+import type { Range } from './parts';
 import { PostError, type Post } from './post';
-
-export type Answer = 'skip' | 'overwrite' | 'rename';
-
-export type State =
-  | { at: 'queued' }
-  | { at: 'starting' }
-  | { at: 'sending' }
-  | { at: 'interrupted' } // goes on by itself when there is a connection
-  | { at: 'finishing' } // all parts are stored
-  | { at: 'asking' } // the name is taken, a person decides
-  | { at: 'done'; name: string }
-  | { at: 'skipped' }
-  | { at: 'failed'; message: string }
-  | { at: 'cancelled' };
+import { sendParts, sleep, type SenderOptions, type Wait } from './sender';
+import { Upload, type Answer, type State } from './upload';
 
 /** What the queue needs of a packet connection. */
 export interface Link {
   readonly isOpen: boolean;
   call(id: string, data: Data, wait?: number): Promise<{ id: string; data: Data }>;
+  send(id: string, data: Data): void;
   on(id: string, f: (data: Data) => void): () => void;
-}
-
-let nextKey = 1;
-
-/** One file on its way. */
-export class Upload {
-  readonly key = nextKey++;
-  readonly name: string;
-  readonly size: number;
-  state: State = { at: 'queued' };
-  /** Bytes that are stored, and bytes of parts under way. */
-  stored = 0;
-  readonly flying = new Map<number, number>();
-  id = '';
-  abort = new AbortController();
-  /** Whether a booked service works on it. */
-  holds = false;
-
-  constructor(
-    readonly file: File,
-    /** Folder it goes to, such as /a/b. */
-    readonly path: string,
-    readonly isPublic: boolean,
-  ) {
-    this.name = file.name;
-    this.size = file.size;
-  }
-
-  get sent(): number {
-    let sum = this.stored;
-    for (const n of this.flying.values()) sum += n;
-    return Math.min(sum, this.size);
-  }
-
-  get over(): boolean {
-    return ['done', 'skipped', 'failed', 'cancelled'].includes(this.state.at);
-  }
-
-  get moving(): boolean {
-    return !this.over && this.state.at !== 'queued';
-  }
 }
 
 export type QueueOptions = {
   link: Link;
   post: Post;
   changed: () => void;
-  desired?: number;
+  /** Files at once, if there are services for so many. */
+  filesAtOnce?: number;
+  /** Parts at once, of one file and of all. */
   partsAtOnce?: number;
+  postsAtOnce?: number;
+  /** How often one part is sent before the upload is asked about anew. */
   tries?: number;
-  wait?: (ms: number, signal: AbortSignal) => Promise<void>;
+  wait?: Wait;
 };
+
+/** How often an upload may be set back without progress before it has failed. */
+const mostSetbacks = 8;
+
+/** The manager has answered, and refused. */
+class Refusal extends Error {}
 
 export class UploadQueue {
   uploads: Upload[] = [];
   private booked = 0;
+  private wished = 0;
   private booking = false;
+  /** Counts connections, so that answers of an old one are told apart. */
+  private epoch = 0;
+  private always: Answer | undefined;
+  private readonly filesAtOnce: number;
+  private readonly wait: Wait;
+  private readonly sender: SenderOptions;
+  private readonly end = new AbortController();
   private readonly off: (() => void)[];
 
   constructor(private readonly o: QueueOptions) {
     const { link } = o;
+    this.filesAtOnce = o.filesAtOnce ?? 6;
+    this.wait = o.wait ?? sleep;
+    this.sender = {
+      post: o.post,
+      lanes: new Lanes(o.postsAtOnce ?? 4),
+      changed: o.changed,
+      partsAtOnce: o.partsAtOnce ?? 3,
+      tries: o.tries ?? 10,
+      wait: this.wait,
+    };
     this.off = [
-      link.on('s2c:upload-booking-modify', (d) => {
-        this.booked = Math.max(0, this.booked + Number(d['effective_change']));
-        this.pump();
-      }),
-      link.on('s2c:upload-stage-finish', (d) => this.withUpload(d, (u) => this.release(u))),
-      link.on('s2c:upload-overwrite-request', (d) => this.withUpload(d, (u) => this.set(u, { at: 'asking' }))),
-      link.on('s2c:upload-overwrite-cancel', () => {
-        for (const u of this.uploads) if (u.state.at === 'asking') this.set(u, { at: 'finishing' });
-      }),
-      link.on('s2c:upload-finish-info', (d) => this.withUpload(d, (u) => this.finish(u, d))),
-      link.on('s2c:upload-interrupted', (d) => this.withUpload(d, (u) => this.interrupt(u))),
+      link.on('s2c:upload-booking-modify', (d) => this.rebooked(Number(d['effective_change']))),
+      link.on('s2c:upload-stage-finish', (d) => this.find(d, (u) => this.release(u))),
+      link.on('s2c:upload-overwrite-request', (d) => this.question(d)),
+      link.on('s2c:upload-overwrite-cancel', () => this.settled()),
+      link.on('s2c:upload-finish-info', (d) => this.find(d, (u) => this.finish(u, d))),
+      link.on('s2c:upload-interrupted', (d) => this.find(d, (u) => this.setBack(u, String(d['reason'] ?? '')))),
     ];
   }
 
   /** Ends the queue: what runs is left as it is on the server. */
   dispose(): void {
     for (const off of this.off) off();
+    this.end.abort();
     for (const u of this.uploads) u.abort.abort();
   }
 
-  add(uploads: Upload[]): void {
+  add(uploads: readonly Upload[]): void {
     this.uploads = [...this.uploads, ...uploads];
     this.pump();
   }
@@ -125,55 +98,58 @@ export class UploadQueue {
 
   /** The connection is there (again): book, and take up what was interrupted. */
   connected(): void {
-    this.booked = 0;
-    for (const u of this.uploads) u.holds = false;
+    this.forgetBooking();
+    for (const u of this.uploads) u.resting = false;
     this.pump();
   }
 
-  /** The connection is gone, and with it the booking; parts are confirmed through it. */
+  /** The connection is gone, and with it the booking. */
   disconnected(): void {
-    this.booked = 0;
-    this.booking = false;
-    for (const u of this.uploads) if (u.moving && u.state.at !== 'asking') this.interrupt(u);
+    this.forgetBooking();
+    this.uploads = this.uploads.filter((u) => u.over || u.file); // the others are asked about again
+    for (const u of this.uploads) if (u.moving) this.interrupt(u);
     this.o.changed();
   }
 
+  /** Answers a question; with all, every other one too, open or to come, until nothing is to be done any more. */
   answer(u: Upload, action: Answer, all: boolean): void {
     if (u.state.at !== 'asking') return;
-    this.set(u, { at: 'finishing' });
-    // Its outcome comes as an event; a lost connection asks again.
-    this.o.link
-      .call('c2s:upload-overwrite-response', { upload_id: u.id, action, use_on_all_uploads: all }, 3_000)
-      .catch(() => undefined);
+    if (all) this.always = action;
+    this.reply(u, action, all);
   }
 
   cancel(u: Upload): void {
     if (u.over) return;
-    const { id } = u;
     u.abort.abort();
     u.flying.clear();
     this.set(u, { at: 'cancelled' });
-    if (id) this.o.link.call('c2s:upload-abort-request', { upload_id: id }).catch(() => undefined); // it expires otherwise
+    if (u.id) this.abort(u.id);
     this.release(u);
   }
 
-  /** Puts a failed or cancelled upload at the end of the queue, from the start. */
-  retry(u: Upload): void {
-    if (!u.over) return;
-    const again = new Upload(u.file, u.path, u.isPublic);
-    this.uploads = this.uploads.filter((x) => x !== u);
-    this.add([again]);
+  cancelAll(): void {
+    for (const u of this.uploads) this.cancel(u);
   }
 
+  /** Puts an upload that did not succeed at the end of the queue, from the start. */
+  retry(u: Upload): void {
+    if (!u.over || u.state.at === 'done' || !u.file) return;
+    this.uploads = this.uploads.filter((x) => x !== u);
+    this.add([Upload.of(u.file, u.path, u.isPublic)]);
+  }
+
+  /** Takes what is over off the list. */
   clear(): void {
     this.uploads = this.uploads.filter((u) => !u.over);
     this.o.changed();
   }
 
-  private withUpload(d: Data, f: (u: Upload) => void): void {
+  private find(d: Data, f: (u: Upload) => void): void {
     const u = this.uploads.find((x) => x.id !== '' && x.id === d['upload_id']);
-    if (u && !u.over) f(u);
-    else if (u) this.release(u);
+    if (!u) return;
+    // A cancelled one that was finished all the same is there, and is shown so.
+    if (!u.over || (u.state.at === 'cancelled' && d['success'] === true)) f(u);
+    else this.release(u);
   }
 
   private set(u: Upload, state: State): void {
@@ -186,29 +162,107 @@ export class UploadQueue {
     this.pump();
   }
 
+  private abort(id: string): void {
+    // Without an answer it expires on the server.
+    this.o.link.call('c2s:upload-abort-request', { upload_id: id }).catch(() => undefined);
+  }
+
+  private question(d: Data): void {
+    const id = String(d['upload_id']);
+    let u = this.uploads.find((x) => x.id === id);
+    if (!u) {
+      u = Upload.ofEarlier(id, String(d['file_name']), String(d['file_path']));
+      this.uploads = [...this.uploads, u];
+    }
+    if (u.over) return;
+    u.stored = u.size;
+    u.flying.clear();
+    u.holds = false;
+    this.set(u, { at: 'asking' });
+    if (this.always) this.reply(u, this.always, false);
+    this.pump();
+  }
+
+  private settled(): void {
+    for (const u of this.uploads) if (u.state.at === 'asking') this.set(u, { at: 'finishing' });
+  }
+
+  private reply(u: Upload, action: Answer, all: boolean): void {
+    this.set(u, { at: 'finishing' });
+    this.o.link.send('c2s:upload-overwrite-response', { upload_id: u.id, action, use_on_all_uploads: all });
+  }
+
   private finish(u: Upload, d: Data): void {
     u.flying.clear();
     u.abort.abort();
+    const reason = String(d['reason'] ?? 'the server could not store the file');
     if (d['success'] === true) {
       u.stored = u.size;
       this.set(u, { at: 'done', name: String(d['rename_target'] ?? u.name) });
-    } else if (this.skipped(d)) {
+    } else if (/^skipped/i.test(reason)) {
       this.set(u, { at: 'skipped' });
     } else {
-      this.set(u, { at: 'failed', message: String(d['reason'] ?? 'the server could not store the file') });
+      this.set(u, { at: 'failed', message: explain(new Error(reason)) });
     }
     this.release(u);
   }
 
-  private skipped(d: Data): boolean {
-    return /skipped/i.test(String(d['reason'] ?? ''));
-  }
-
+  /** Stops the work on u, to go on with it later. */
   private interrupt(u: Upload): void {
     u.abort.abort();
     u.flying.clear();
     u.holds = false;
     this.set(u, u.id ? { at: 'interrupted' } : { at: 'queued' });
+  }
+
+  /** Interrupts u and tries again: at once the first time, later and later without progress, and not for ever. */
+  private setBack(u: Upload, reason: string): void {
+    if (!u.file) {
+      this.uploads = this.uploads.filter((x) => x !== u); // somebody else goes on with it
+      this.o.changed();
+      return;
+    }
+    if (u.setbacks >= mostSetbacks) {
+      this.fail(u, new Error(reason));
+      return;
+    }
+    this.interrupt(u);
+    this.rest(u, u.setbacks === 0 ? 0 : 1_000 * 2 ** (u.setbacks - 1));
+  }
+
+  private rest(u: Upload, ms: number): void {
+    u.setbacks++;
+    if (ms > 0) {
+      u.resting = true;
+      this.wait(Math.min(ms, 30_000), this.end.signal).then(
+        () => {
+          u.resting = false;
+          this.pump();
+        },
+        () => undefined, // the queue has ended
+      );
+    }
+    this.pump();
+  }
+
+  private fail(u: Upload, e: unknown): void {
+    u.abort.abort();
+    u.flying.clear();
+    if (u.id) this.abort(u.id);
+    this.set(u, { at: 'failed', message: explain(e) });
+    this.release(u);
+  }
+
+  private forgetBooking(): void {
+    this.epoch++;
+    this.booked = 0;
+    this.wished = 0;
+    this.booking = false;
+    for (const u of this.uploads) u.holds = false;
+  }
+
+  private rebooked(by: number): void {
+    this.booked = Math.max(0, this.booked + by);
     this.pump();
   }
 
@@ -216,157 +270,141 @@ export class UploadQueue {
   private pump(): void {
     this.o.changed();
     if (!this.o.link.isOpen) return;
-    const pending = this.uploads.filter((u) => u.state.at === 'queued' || u.state.at === 'interrupted');
+    const waiting = this.uploads.filter((u) => u.state.at === 'queued' || u.state.at === 'interrupted');
     const held = this.uploads.filter((u) => u.holds).length;
-    if (pending.length === 0) {
-      if (held === 0 && this.booked > 0 && !this.booking && !this.uploads.some((u) => u.state.at === 'starting')) this.unbook();
-      return;
-    }
-    const wanted = Math.min(this.o.desired ?? 10, pending.length + held);
-    if (this.booked < wanted && !this.booking) void this.book(wanted);
+    if (waiting.length === 0 && held === 0 && !this.uploads.some((u) => u.state.at === 'starting')) this.unbook();
+    const ready = waiting.filter((u) => !u.resting);
+    const wanted = Math.min(this.filesAtOnce, ready.filter((u) => u.size > 0).length + held);
+    if (wanted > this.wished && !this.booking) void this.book(wanted);
     let free = this.booked - held;
-    for (const u of pending) {
-      if (u.size > 0) {
-        if (free <= 0) continue;
-        free--;
-        u.holds = true;
+    // Files without bytes need no service, only the manager.
+    let empty = this.filesAtOnce - this.uploads.filter((u) => u.size === 0 && u.moving && u.file).length;
+    for (const u of ready) {
+      if (u.size > 0 ? free-- > 0 : empty-- > 0) {
+        u.holds = u.size > 0;
+        void this.run(u);
       }
-      void this.run(u);
+      if (free <= 0 && empty <= 0) break;
     }
   }
 
   private async book(wanted: number): Promise<void> {
+    const { epoch } = this;
     this.booking = true;
+    this.wished = wanted;
     try {
       const { data } = await this.o.link.call('c2s:upload-booking-request', { desired_amount: wanted });
-      const before = this.booked;
+      if (epoch !== this.epoch) return;
+      // Fewer than wanted: the manager remembers the wish, and tells when there are more.
       this.booked = Number(data['amount'] ?? 0);
-      // Fewer than wanted: the manager remembers the wish, and tells when one is free.
-      if (this.booked > before) this.pump();
     } catch {
-      // The connection is lost or slow: connected() books anew, and so does the next file.
-    } finally {
-      this.booking = false;
+      if (epoch !== this.epoch) return;
+      this.wished = 0;
+      await this.wait(2_000, this.end.signal).catch(() => undefined);
+      if (epoch !== this.epoch || this.end.signal.aborted) return;
     }
+    this.booking = false;
+    this.pump();
   }
 
   private unbook(): void {
+    if (!this.active) this.always = undefined;
+    if (this.wished === 0 || this.booking) return;
     this.booked = 0;
-    this.o.link.call('c2s:upload-booking-clear', {}).catch(() => undefined); // ends with the connection anyhow
+    this.wished = 0;
+    this.o.link.call('c2s:upload-booking-clear', {}).catch(() => undefined); // it ends with the connection anyhow
   }
 
   private async run(u: Upload): Promise<void> {
+    const { file } = u;
+    if (!file) return;
     u.abort = new AbortController();
     const { signal } = u.abort;
-    const resuming = u.id !== '';
     this.set(u, { at: 'starting' });
     try {
-      const { data } = resuming
-        ? await this.o.link.call('c2s:upload-resume', { upload_id: u.id }, 15_000)
-        : await this.o.link.call(
-            'c2s:upload-request',
-            { name: u.name, path: u.path, size: u.size, is_public: u.isPublic, conflict: 'ask', modified_at: u.file.lastModified },
-            15_000,
-          );
-      if (u.over) {
-        // Cancelled while the server was asked.
-        this.o.link.call('c2s:upload-abort-request', { upload_id: data['upload_id'] }).catch(() => undefined);
+      const target = u.id ? await this.resume(u) : await this.request(u, file);
+      if (signal.aborted) {
+        if (u.over) this.abort(target.id); // cancelled while the server was asked
         return;
       }
-      if (data['accepted'] !== true) throw new ApiError('denied', String(data['rejection_reason'] ?? 'the server did not take the upload'));
-      u.id = String(data['upload_id']);
-      if (u.state.at === 'starting') this.set(u, { at: 'sending' });
-      await this.send(u, String(data['upload_address'] ?? ''), Number(data['chunk_size']), (data['confirmed'] ?? []) as [number, number][], signal);
+      u.id = target.id;
+      this.set(u, { at: 'sending' });
+      await sendParts(u, file, target, this.sender, signal);
       if (u.state.at === 'sending') this.set(u, { at: 'finishing' });
     } catch (e) {
-      this.stopped(u, e, signal);
+      if (!u.over && !signal.aborted) await this.stopped(u, e);
     }
   }
 
-  private stopped(u: Upload, e: unknown, signal: AbortSignal): void {
-    if (u.over || signal.aborted) return;
-    u.abort.abort();
-    u.flying.clear();
-    const offline = e instanceof ApiError && e.code === 'offline';
-    const noService = e instanceof ApiError && e.code === 'unavailable';
-    if (offline || !this.o.link.isOpen) {
+  private async request(u: Upload, file: File) {
+    const { data } = await this.o.link.call(
+      'c2s:upload-request',
+      {
+        name: u.name,
+        path: u.path,
+        size: u.size,
+        is_public: u.isPublic,
+        conflict: 'ask',
+        modified_at: file.lastModified,
+        type: file.type,
+      },
+      25_000,
+    );
+    return accepted(data);
+  }
+
+  private async resume(u: Upload) {
+    const { data } = await this.o.link.call('c2s:upload-resume', { upload_id: u.id }, 25_000);
+    return accepted(data);
+  }
+
+  /** Decides how it goes on after an error. */
+  private async stopped(u: Upload, e: unknown): Promise<void> {
+    const { signal } = u.abort;
+    if (!this.o.link.isOpen) {
       this.interrupt(u);
+      this.o.changed();
       return;
     }
-    if (noService) {
-      // Every service is busy or gone: wait for one, as for a place in the queue.
-      u.holds = false;
-      this.booked = 0;
-      this.set(u, u.id ? { at: 'interrupted' } : { at: 'queued' });
-      void (this.o.wait ?? sleep)(2_000, new AbortController().signal).then(() => this.pump());
-      return;
+    if (e instanceof Refusal && u.id !== '') {
+      const known = await this.known(u.id);
+      if (u.over || signal.aborted) return;
+      if (!known) {
+        u.id = ''; // the manager has given it up: begin again
+        u.stored = 0;
+      }
+      this.setBack(u, e.message);
+    } else if (e instanceof Refusal && /\bupload services?\b/.test(e.message)) {
+      this.interrupt(u); // none is there, or all are busy: a matter of time
+      this.rest(u, 2_000 * 2 ** Math.min(u.setbacks, 4));
+    } else if (e instanceof PostError ? e.again : e instanceof ApiError && again(e)) {
+      this.setBack(u, explain(e));
+    } else {
+      this.fail(u, e);
     }
-    if (e instanceof ApiError && e.code === 'not_found' && u.id) {
-      // The server has forgotten it: begin again.
-      u.id = '';
-      u.stored = 0;
-      u.holds = false;
-      this.set(u, { at: 'queued' });
-      this.pump();
-      return;
-    }
-    if (u.id) this.o.link.call('c2s:upload-abort-request', { upload_id: u.id }).catch(() => undefined);
-    this.set(u, { at: 'failed', message: explain(e) });
-    this.release(u);
   }
 
-  private async send(u: Upload, address: string, partSize: number, confirmed: [number, number][], signal: AbortSignal): Promise<void> {
-    const parts = missingParts(partCount(u.size, partSize), confirmed);
-    let open = 0;
-    for (const i of parts) {
-      const [from, to] = partRange(u.size, partSize, i);
-      open += to - from;
-    }
-    u.stored = u.size - open;
-    let next = 0;
-    const lane = async (): Promise<void> => {
-      while (next < parts.length) {
-        const index = parts[next++]!;
-        await this.sendPart(u, address, partSize, index, signal);
-      }
-    };
-    await Promise.all(Array.from({ length: Math.min(this.o.partsAtOnce ?? 3, parts.length) }, lane));
-  }
-
-  private async sendPart(u: Upload, address: string, partSize: number, index: number, signal: AbortSignal): Promise<void> {
-    const [from, to] = partRange(u.size, partSize, index);
-    const body = u.file.slice(from, to);
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await this.o.post(
-          address,
-          { upload: u.id, index, body },
-          (sent) => {
-            u.flying.set(index, sent);
-            this.o.changed();
-          },
-          signal,
-        );
-        u.flying.delete(index);
-        u.stored += to - from;
-        this.o.changed();
-        return;
-      } catch (e) {
-        u.flying.delete(index);
-        if (signal.aborted) throw e;
-        if (!(e instanceof PostError) || !e.again || attempt >= (this.o.tries ?? 10)) throw e;
-        await (this.o.wait ?? sleep)(Math.min(10_000, 250 * 2 ** attempt), signal);
-      }
+  /** Whether the manager still has an upload that can go on; true if it cannot be told. */
+  private async known(id: string): Promise<boolean> {
+    try {
+      const { data } = await this.o.link.call('c2s:uploads-request', {});
+      return (data['uploads'] as { upload_id: string }[]).some((p) => p.upload_id === id);
+    } catch {
+      return true;
     }
   }
 }
 
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      reject(signal.reason as Error);
-    }, { once: true });
-  });
+function accepted(data: Data) {
+  if (data['accepted'] !== true) throw new Refusal(String(data['rejection_reason'] ?? 'the server did not take the upload'));
+  return {
+    id: String(data['upload_id']),
+    address: String(data['upload_address'] ?? ''),
+    partSize: Number(data['chunk_size']),
+    confirmed: (data['confirmed'] ?? []) as Range[],
+  };
+}
+
+function again(e: ApiError): boolean {
+  return e.code === 'unavailable' || e.code === 'offline' || e.code === 'limited' || e.code === 'shutdown';
 }
