@@ -108,23 +108,25 @@ func list(ctx context.Context, q querier, query meta.Query, after *position) (pa
 	return page, nil
 }
 
-// listKind reads entries of one kind, off its index: no sorting, and no row
-// that is not asked for but those skipped.
+// listKind reads entries of one kind, off its index: nothing is sorted but the
+// page itself. What lies in front of the page is skipped before objects and
+// shares are looked up.
 func listKind(ctx context.Context, q querier, query meta.Query, kind cloud.Kind, after *position, limit, skip int) ([]cloud.Entry, error) {
 	by, desc := orderOf(query, kind)
 	o, than, dir := orders[by], ">", ""
 	if desc {
 		than, dir = "<", " DESC"
 	}
-	text := selectEntry + `e.parent_id = ?2 AND e.kind = ?3 AND ` + visible
 	args := []any{query.Viewer, query.Parent, kind, limit, skip}
+	from := ""
 	if after != nil {
 		key, tie := after.values(by)
-		text += fmt.Sprintf(` AND (%s, %s) %s (?6, ?7)`, o.key, o.tie, than)
+		from = fmt.Sprintf(` AND (%s, %s) %s (?6, ?7)`, o.key, o.tie, than)
 		args = append(args, key, tie)
 	}
-	text += fmt.Sprintf(` ORDER BY %s%s, %s%s LIMIT ?4 OFFSET ?5`, o.key, dir, o.tie, dir)
-	return rows(ctx, q, scanEntry, text, args...)
+	sorted := fmt.Sprintf(` ORDER BY %s%s, %s%s`, o.key, dir, o.tie, dir)
+	return rows(ctx, q, scanEntry, selectEntry+`e.id IN (SELECT e.id FROM entries e
+		WHERE e.parent_id = ?2 AND e.kind = ?3 AND `+visible+from+sorted+` LIMIT ?4 OFFSET ?5)`+sorted, args...)
 }
 
 // Count implements meta.Tree.
