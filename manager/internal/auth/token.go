@@ -95,7 +95,8 @@ func (s *signer) verify(text string, now time.Time) (cloud.UserID, string, error
 	refuse := func(err error) (cloud.UserID, string, error) {
 		return 0, "", fmt.Errorf("token: %w: %w", cloud.ErrUnauthenticated, err)
 	}
-	if s.public == nil || len(text) > maxToken || !strings.HasPrefix(text, s.header) || strings.Count(text, ".") != 2 {
+	if s.public == nil || len(text) > maxToken || !strings.HasPrefix(text, s.header) || strings.Count(text, ".") != 2 ||
+		strings.ContainsAny(text, "\r\n") { // which the decoder would skip
 		return refuse(errToken)
 	}
 	parser := jwt.NewParser(

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/policy"
@@ -86,7 +87,7 @@ func (f *FS) OpenLink(ctx context.Context, payload string) (cloud.Entry, policy.
 // openLink unseals a payload with each key of the ring.
 func openLink(ring crypt.Ring, payload string) (link, error) {
 	invalid := cloud.UserErrorf(cloud.ErrInvalid, "this is not a link of ours")
-	if len(payload) > maxLink {
+	if len(payload) > maxLink || strings.ContainsAny(payload, "\r\n") { // which the decoder would skip
 		return link{}, invalid
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(payload)
