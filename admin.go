@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"discordcloud/manager"
+)
+
+type adminCmd struct {
+	CreateUser    createUserCmd    `cmd:"" help:"Create a user; asks for the password on standard input."`
+	ResetPassword resetPasswordCmd `cmd:"" help:"Set a user's password; asks for it on standard input. All sign-ins of the user end."`
+	Users         usersCmd         `cmd:"" help:"List the users."`
+	Config        configCmd        `cmd:"" help:"Print the configuration in force, without its secrets."`
+	Check         checkCmd         `cmd:"" help:"Check the database for damage."`
+}
+
+func (a *app) openAdmin(ctx *runContext) (*manager.Admin, error) {
+	log, dir := a.logger(), a.dataDir()
+	if err := a.checked(); err != nil {
+		return nil, err
+	}
+	return manager.OpenAdmin(ctx, dir, log)
+}
+
+// password reads one line; a person is told what to type.
+func (a *app) password() (string, error) {
+	_, _ = fmt.Fprint(a.stderr, "Password (8 characters or more): ")
+	line, err := bufio.NewReader(io.LimitReader(a.stdin, 4096)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("read the password: %w", err)
+	}
+	return strings.TrimRight(line, "\r\n"), nil
+}
+
+type createUserCmd struct {
+	Name  string `arg:"" help:"Name of the user."`
+	Admin bool   `help:"Make the user an administrator."`
+}
+
+// Run creates a user, also while the server runs.
+func (c createUserCmd) Run(a *app, ctx *runContext) error {
+	admin, err := a.openAdmin(ctx)
+	if err != nil {
+		return err
+	}
+	password, err := a.password()
+	if err == nil {
+		err = admin.CreateUser(ctx, c.Name, password, c.Admin)
+	}
+	if err = errors.Join(err, admin.Close()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.stdout, "user %s created\n", c.Name)
+	return err
+}
+
+type resetPasswordCmd struct {
+	Name string `arg:"" help:"Name of the user."`
+}
+
+// Run sets a password, also while the server runs.
+func (c resetPasswordCmd) Run(a *app, ctx *runContext) error {
+	admin, err := a.openAdmin(ctx)
+	if err != nil {
+		return err
+	}
+	password, err := a.password()
+	if err == nil {
+		err = admin.ResetPassword(ctx, c.Name, password)
+	}
+	if err = errors.Join(err, admin.Close()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.stdout, "password of %s set; all sign-ins ended\n", c.Name)
+	return err
+}
+
+type usersCmd struct{}
+
+// Run lists the users.
+func (usersCmd) Run(a *app, ctx *runContext) error {
+	admin, err := a.openAdmin(ctx)
+	if err != nil {
+		return err
+	}
+	users, err := admin.Users(ctx)
+	if err = errors.Join(err, admin.Close()); err != nil {
+		return err
+	}
+	for _, u := range users {
+		role := "user"
+		if u.Administrator {
+			role = "administrator"
+		}
+		if _, err := fmt.Fprintf(a.stdout, "%-6d %-24s %-14s %s\n", u.ID, u.Name, role, u.CreatedAt.Format("2006-01-02")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type configCmd struct {
+	Markdown bool `help:"Print the table of the README."`
+}
+
+// Run prints every setting that serve, manager and services know.
+func (c configCmd) Run(a *app, _ *runContext) error {
+	a.declareAll()
+	if c.Markdown {
+		_, err := io.WriteString(a.stdout, a.configTable())
+		return err
+	}
+	if a.file != "" {
+		if _, err := fmt.Fprintf(a.stdout, "# %s, and the environment\n", a.file); err != nil {
+			return err
+		}
+	}
+	for _, v := range a.env.Vars() {
+		mark := "default"
+		if v.Set {
+			mark = "set"
+		}
+		if _, err := fmt.Fprintf(a.stdout, "%-28s %-8s %s\n", v.Name, mark, v.Value); err != nil {
+			return err
+		}
+	}
+	return a.checked()
+}
+
+// configTable is the settings as a table in Markdown.
+func (a *app) configTable() string {
+	var b strings.Builder
+	b.WriteString("| Variable | Default | Meaning |\n| --- | --- | --- |\n")
+	for _, v := range a.env.Vars() {
+		def := ""
+		if v.Default != "" {
+			def = "`" + v.Default + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", v.Name, def, v.Help)
+	}
+	return b.String()
+}
+
+type checkCmd struct{}
+
+// Run checks the database, also while the server runs.
+func (checkCmd) Run(a *app, ctx *runContext) error {
+	admin, err := a.openAdmin(ctx)
+	if err != nil {
+		return err
+	}
+	faults, err := admin.Check(ctx)
+	if err = errors.Join(err, admin.Close()); err != nil {
+		return err
+	}
+	for _, f := range faults {
+		if _, err := fmt.Fprintln(a.stdout, f); err != nil {
+			return err
+		}
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("the database has %d faults", len(faults))
+	}
+	_, err = fmt.Fprintln(a.stdout, "the database is sound")
+	return err
+}

@@ -1,0 +1,69 @@
+package manager
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+
+	"discordcloud/manager/internal/auth"
+	"discordcloud/manager/internal/event"
+	"discordcloud/manager/internal/meta/sqlmeta"
+	"discordcloud/manager/internal/policy"
+	"discordcloud/pkg/cloud"
+)
+
+// Admin works on the database directly, for the command line. It may be open
+// beside a running manager, which sees the changes at once.
+type Admin struct {
+	store *sqlmeta.Store
+	auth  *auth.Service
+}
+
+// operator is whoever can run commands beside the database.
+var operator = policy.Principal{Role: policy.User, Name: "operator", Administrator: true}
+
+// OpenAdmin opens the database of an existing data folder. ErrNotFound if there
+// is none: it never makes one.
+func OpenAdmin(ctx context.Context, dataDir string, log *slog.Logger) (*Admin, error) {
+	path := DatabasePath(dataDir)
+	if _, err := os.Stat(path); err != nil {
+		if os.IsNotExist(err) {
+			return nil, cloud.UserErrorf(cloud.ErrNotFound, "no database at %s (DATA_DIR says where)", path)
+		}
+		return nil, fmt.Errorf("%w: %w", fs.ErrInvalid, err)
+	}
+	store, err := sqlmeta.Open(ctx, sqlmeta.Options{Path: path, Shared: true, Log: part(log, "database")})
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	return &Admin{store: store, auth: auth.New(auth.Options{Store: store, Bus: &event.Bus{}, Log: part(log, "auth")})}, nil
+}
+
+// CreateUser adds a user. ErrExists if the name is taken, ErrInvalid for a name
+// or password that breaks the rules.
+func (a *Admin) CreateUser(ctx context.Context, name, password string, administrator bool) error {
+	_, err := a.auth.CreateUser(ctx, operator, name, password, administrator)
+	return err
+}
+
+// ResetPassword sets a user's password and ends all sign-ins of the user.
+func (a *Admin) ResetPassword(ctx context.Context, name, password string) error {
+	c, err := a.store.Credentials(ctx, name)
+	if err != nil {
+		return fmt.Errorf("find user %s: %w", name, err)
+	}
+	return a.auth.SetPassword(ctx, c.ID, password)
+}
+
+// Users lists all users.
+func (a *Admin) Users(ctx context.Context) ([]cloud.User, error) {
+	return a.store.Users(ctx, "", 1<<20)
+}
+
+// Check gives a line for each fault of the database.
+func (a *Admin) Check(ctx context.Context) ([]string, error) { return a.store.Check(ctx) }
+
+// Close closes the database.
+func (a *Admin) Close() error { return a.store.Close() }

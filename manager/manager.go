@@ -1,0 +1,236 @@
+// Package manager is the process that owns the database. It wires its parts
+// together and runs them; what they do is theirs. Clients and services reach
+// it on one port.
+package manager
+
+import (
+	"context"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"discordcloud/manager/internal/api"
+	"discordcloud/manager/internal/auth"
+	"discordcloud/manager/internal/dispatch"
+	"discordcloud/manager/internal/event"
+	"discordcloud/manager/internal/hub"
+	"discordcloud/manager/internal/meta"
+	"discordcloud/manager/internal/meta/sqlmeta"
+	"discordcloud/manager/internal/vfs"
+	"discordcloud/pkg/blob"
+	"discordcloud/pkg/cloud"
+	"discordcloud/pkg/config"
+	"discordcloud/pkg/crypt"
+	"discordcloud/pkg/object"
+	"discordcloud/pkg/packet"
+)
+
+// Blobs is the store of sealed chunks as the manager needs it: with the limit
+// of one attachment that is in force, in bytes.
+type Blobs interface {
+	blob.Store
+	Limit() int64
+}
+
+// Discord says where services post to. Blobs must read what they post.
+type Discord struct {
+	Token    config.Secret
+	Channels []string
+	API      string // "" for Discord's own
+	CDN      string
+	CDNHosts []string
+}
+
+// Config is everything that a manager is made of. Zero values are defaults
+// where that is said.
+type Config struct {
+	DataDir         string
+	Listener        net.Listener // closed when the manager ends
+	PublicURL       string       // "" to derive it from requests
+	PageOrigins     []string
+	TrustedProxies  []string
+	LegacyQueryAuth bool
+	Grace           time.Duration // for running transfers when stopping
+
+	ServicePassword config.Secret
+	Private         *rsa.PrivateKey
+	Public          *rsa.PublicKey
+	Keys            crypt.Ring
+
+	Discord Discord
+	Blobs   Blobs
+	Read    object.Limits
+
+	Page    fs.FS
+	Mounts  map[string]http.Handler // upload handlers of services in this process, by path
+	Debug   map[string]func() any   // further facts for administrators
+	Version string
+	Log     *slog.Logger
+}
+
+// Manager is an open database with everything around it.
+type Manager struct {
+	cfg      Config
+	store    *sqlmeta.Store
+	bus      *event.Bus
+	auth     *auth.Service
+	dispatch *dispatch.Dispatcher
+	hub      *hub.Hub
+	server   *http.Server
+}
+
+// DatabasePath is where a manager keeps SQLite below its data folder.
+func DatabasePath(dataDir string) string { return filepath.Join(dataDir, "discord-cloud.db") }
+
+// New opens the database and checks that the keys are the store's. The caller
+// runs it, which closes it, or closes it.
+func New(ctx context.Context, cfg Config) (*Manager, error) {
+	m := &Manager{cfg: cfg, bus: &event.Bus{}}
+	store, err := sqlmeta.Open(ctx, sqlmeta.Options{Path: DatabasePath(cfg.DataDir), Log: part(cfg.Log, "database")})
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	m.store = store
+	if err := m.wire(ctx); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return m, nil
+}
+
+func part(log *slog.Logger, name string) *slog.Logger { return log.With("part", name) }
+
+func (m *Manager) wire(ctx context.Context) error {
+	cfg := m.cfg
+	if err := checkKeys(ctx, m.store, cfg.Keys); err != nil {
+		return err
+	}
+	m.auth = auth.New(auth.Options{
+		Store: m.store, Private: cfg.Private, Public: cfg.Public, Bus: m.bus, Log: part(cfg.Log, "auth"),
+	})
+	source := &object.Source{Blobs: cfg.Blobs, Chunks: m.store, Key: object.RingKeys(cfg.Keys), ReadAhead: cfg.Read}
+	files := &vfs.FS{Store: m.store, Bus: m.bus, Source: source, Ring: cfg.Keys, Log: part(cfg.Log, "vfs")}
+	m.dispatch = dispatch.New(dispatch.Options{
+		Store: m.store, Ring: cfg.Keys, Blobs: cfg.Blobs, Bus: m.bus,
+		Service: dispatch.ServiceConfig{
+			Token: packet.Secret(cfg.Discord.Token.Reveal()), Channels: cfg.Discord.Channels,
+			APIURL: cfg.Discord.API, CDNHosts: cfg.Discord.CDNHosts, AttachmentLimit: cfg.Blobs.Limit,
+		},
+		Log: part(cfg.Log, "dispatch"),
+	})
+	mounts := make([]string, 0, len(cfg.Mounts))
+	for path := range cfg.Mounts {
+		mounts = append(mounts, path)
+	}
+	slices.Sort(mounts)
+	m.hub = hub.New(hub.Options{
+		Auth: m.auth, FS: files, Dispatch: m.dispatch, Bus: m.bus,
+		PageOrigins: cfg.PageOrigins, PublicURL: cfg.PublicURL, TrustedProxies: cfg.TrustedProxies, Mounts: mounts,
+		ServicePassword: cfg.ServicePassword.Reveal(), LegacyQueryAuth: cfg.LegacyQueryAuth, Log: part(cfg.Log, "hub"),
+	})
+	debug := map[string]func() any{"dispatch": m.dispatch.Debug, "hub": m.hub.Debug}
+	maps.Copy(debug, cfg.Debug)
+	m.server = &http.Server{
+		Handler: api.New(api.Options{
+			Auth: m.auth, FS: files, Sockets: m.hub, Mounts: cfg.Mounts, Page: cfg.Page, Bus: m.bus,
+			Health: m.store.Ping, Services: m.services, Debug: debug,
+			LegacyQueryAuth: cfg.LegacyQueryAuth, PublicURL: cfg.PublicURL, PageOrigins: cfg.PageOrigins, TrustedProxies: cfg.TrustedProxies,
+			Log: part(cfg.Log, "http"), Version: cfg.Version,
+		}),
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       120 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(part(cfg.Log, "http").Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+// checkKeys refuses a store whose objects the ring could not open, and
+// remembers new keys before anything is sealed under them.
+func checkKeys(ctx context.Context, store meta.Store, ring crypt.Ring) error {
+	known, err := store.KeyIDs(ctx)
+	if err != nil {
+		return fmt.Errorf("read the ids of the store's keys: %w", err)
+	}
+	have := ring.IDs()
+	var missing []string
+	for _, id := range known {
+		if !slices.Contains(have, id) {
+			missing = append(missing, id)
+		}
+	}
+	if len(missing) > 0 {
+		return cloud.UserErrorf(cloud.ErrInvalid,
+			"MESSAGE_ENCRYPTION_KEY does not hold the key that this store was written with (key id %s; given: %s). Nothing that is stored could be read; set the right key, older ones behind it",
+			strings.Join(missing, ", "), strings.Join(have, ", "))
+	}
+	if err := store.AddKeyIDs(ctx, have); err != nil {
+		return fmt.Errorf("remember the ids of the keys: %w", err)
+	}
+	return nil
+}
+
+// Addr is where the manager listens.
+func (m *Manager) Addr() net.Addr { return m.cfg.Listener.Addr() }
+
+// SetupCode makes the first administrator; "" once there are users.
+func (m *Manager) SetupCode() string { return m.auth.SetupCode() }
+
+// services are the connected services, as the port tells of them.
+func (m *Manager) services() []api.ServiceInfo {
+	connected := m.dispatch.Services()
+	infos := make([]api.ServiceInfo, len(connected))
+	for i, s := range connected {
+		infos[i] = api.ServiceInfo{ID: s.ID, Type: s.Type, Address: s.Address, Busy: s.Busy, Capacity: s.Capacity}
+	}
+	return infos
+}
+
+// Run serves until ctx ends, then stops in order: no new connections, running
+// requests drain for the grace (packet connections stay meanwhile, for what
+// running uploads still have to say), packet connections are closed with a
+// reason, background work ends, the database is closed.
+func (m *Manager) Run(ctx context.Context) error {
+	background, stopBackground := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stopBackground(nil)
+	var work errgroup.Group
+	work.Go(func() error { return m.dispatch.Run(background) })
+	work.Go(func() error { return m.hub.Run(background) })
+	work.Go(func() error { return m.auth.Run(background) })
+
+	served := make(chan error, 1)
+	go func() { served <- m.server.Serve(m.cfg.Listener) }()
+
+	var failure error
+	select {
+	case <-ctx.Done():
+	case failure = <-served:
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.Grace)
+	defer cancel()
+	if err := m.server.Shutdown(drain); err != nil {
+		// The grace is over: what still runs is cut.
+		_ = m.server.Close()
+	}
+	stopBackground(cloud.ErrShutdown)
+	err := work.Wait()
+	if errors.Is(err, context.Canceled) || errors.Is(err, cloud.ErrShutdown) {
+		err = nil
+	}
+	return errors.Join(failure, err, m.store.Close())
+}
+
+// Close gives up a manager that is not going to run.
+func (m *Manager) Close() error {
+	return errors.Join(m.cfg.Listener.Close(), m.store.Close())
+}

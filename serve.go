@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"discordcloud/manager"
+	"discordcloud/pkg/blob/discordblob"
+	"discordcloud/pkg/config"
+	"discordcloud/pkg/crypt"
+	"discordcloud/pkg/discord"
+	"discordcloud/pkg/object"
+	"discordcloud/pkg/packet"
+	"discordcloud/pkg/sandbox"
+	"discordcloud/services/upload"
+	"discordcloud/services/worker"
+	"discordcloud/web"
+)
+
+type serveCmd struct{}
+
+// Run is everything in one process: the sandbox where no bot is given, the
+// manager, and upload services that dial it as separate ones would.
+func (serveCmd) Run(a *app, ctx *runContext) error {
+	log := a.logger()
+	dir := a.dataDir()
+	listen, secrets, dis, box, read := a.listenSettings(), a.secretSettings(), a.discordSettings(), a.sandboxSettings(), a.readSettings()
+	services := a.uploadServices()
+	memory, capacity := a.uploadMemory(), a.capacity()
+	a.needSomeSecrets(secrets)
+	if err := a.checked(); err != nil {
+		return err
+	}
+	if secrets == (secretSettings{}) {
+		made, err := makeSecrets(filepath.Join(dir, envFileName), manager.DatabasePath(dir))
+		if err != nil {
+			return err
+		}
+		log.Info("made new keys: keep a copy of this file in a safe place", "path", filepath.Join(dir, envFileName))
+		secrets = made
+	}
+
+	// Ends after everything that uses it.
+	if dis.token == "" {
+		server, err := openSandbox(box, filepath.Join(dir, "sandbox"), net.JoinHostPort("127.0.0.1", fmt.Sprint(box.port)), log)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = server.Close() }() // its state is durable after each answer
+		dis.useSandbox(server)
+		log.Info("no bot token: files go to the embedded sandbox, not to Discord", "url", server.URL(), "limits", box.limits)
+	}
+	blobs, client, err := openBlobs(dis, log)
+	if err != nil {
+		return err
+	}
+	cfg, err := managerConfig(dir, listen, secrets, dis, read, blobs, log)
+	if err != nil {
+		return err
+	}
+	cfg.Debug = map[string]func() any{"discord": func() any { return client.State() }}
+
+	var uploads []*upload.Service
+	cfg.Mounts = map[string]http.Handler{}
+	for i := range services {
+		path := fmt.Sprintf("/upload/%d", i+1)
+		s := upload.New(upload.Config{
+			Worker: worker.Config{
+				ManagerURL: dialURL(cfg.Listener.Addr()), Password: packet.Secret(secrets.password.Reveal()), Address: path, Capacity: capacity,
+				Log: log.With("part", "upload", "service", i+1),
+			},
+			// One engine for the whole process: its limits are shared.
+			OpenStore: func(packet.Configure) (upload.Store, error) { return blobs, nil },
+			Memory:    memory,
+			Log:       log.With("part", "upload", "service", i+1),
+		})
+		uploads = append(uploads, s)
+		cfg.Mounts[path] = s.Handler()
+	}
+	m, err := newManager(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	a.greet(m, listen)
+
+	// Services stop after the manager has drained: running uploads need them.
+	stopping, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var group errgroup.Group
+	for _, s := range uploads {
+		group.Go(func() error { return s.Run(stopping) })
+	}
+	err = m.Run(ctx)
+	stop()
+	if werr := group.Wait(); werr != nil && !errors.Is(werr, context.Canceled) {
+		err = errors.Join(err, werr)
+	}
+	return err
+}
+
+// needSomeSecrets reports a set of keys that is neither complete nor empty.
+func (a *app) needSomeSecrets(s secretSettings) {
+	if s != (secretSettings{}) {
+		a.env.Need(secretNames...)
+	}
+}
+
+type managerCmd struct{}
+
+// Run is a manager alone; every secret must be given.
+func (managerCmd) Run(a *app, ctx *runContext) error {
+	log := a.logger()
+	dir := a.dataDir()
+	listen, secrets, dis, read := a.listenSettings(), a.secretSettings(), a.discordSettings(), a.readSettings()
+	a.env.Need(secretNames...)
+	a.env.Need("DISCORD_BOT_TOKEN")
+	if err := a.checked(); err != nil {
+		return err
+	}
+	blobs, client, err := openBlobs(dis, log)
+	if err != nil {
+		return err
+	}
+	cfg, err := managerConfig(dir, listen, secrets, dis, read, blobs, log)
+	if err != nil {
+		return err
+	}
+	cfg.Debug = map[string]func() any{"discord": func() any { return client.State() }}
+	m, err := newManager(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	a.greet(m, listen)
+	return m.Run(ctx)
+}
+
+func managerConfig(dir string, listen listenSettings, secrets secretSettings, dis discordSettings, read readSettings, blobs manager.Blobs, log *slog.Logger) (manager.Config, error) {
+	private, public, err := secrets.tokenKeys()
+	if err != nil {
+		return manager.Config{}, err
+	}
+	ring, err := crypt.ParseRing(secrets.messages.Reveal())
+	if err != nil {
+		return manager.Config{}, misconfigured("MESSAGE_ENCRYPTION_KEY: %v", err)
+	}
+	if len(secrets.password) < 16 {
+		return manager.Config{}, misconfigured("SERVICE_PASSWORD is shorter than 16 characters")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return manager.Config{}, fmt.Errorf("make the data folder: %w", err)
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(listen.host, strconv.Itoa(listen.port)))
+	if err != nil {
+		return manager.Config{}, fmt.Errorf("listen: %w", err)
+	}
+	return manager.Config{
+		DataDir: dir, Listener: listener, PublicURL: listen.public,
+		PageOrigins: listen.origins, TrustedProxies: listen.proxies, LegacyQueryAuth: listen.legacy, Grace: listen.grace,
+		ServicePassword: secrets.password, Private: private, Public: public, Keys: ring,
+		Discord: manager.Discord{Token: dis.token, Channels: dis.channels, API: dis.api, CDNHosts: dis.cdnHosts},
+		Blobs:   blobs,
+		Read:    object.Limits{Parallel: read.ahead, Memory: object.NewBudget(read.memory)},
+		Page:    web.Page(), Version: version(), Log: log,
+	}, nil
+}
+
+func newManager(ctx context.Context, cfg manager.Config) (*manager.Manager, error) {
+	m, err := manager.New(ctx, cfg)
+	if err != nil {
+		return nil, errors.Join(err, cfg.Listener.Close())
+	}
+	return m, nil
+}
+
+func openBlobs(dis discordSettings, log *slog.Logger) (*discordblob.Store, *discord.Client, error) {
+	client, err := discord.New(discord.Options{
+		Token: dis.token.Reveal(), APIURL: dis.api, CDNURL: dis.cdnURL(), CDNHosts: dis.cdnHosts,
+		Log: log.With("part", "discord"),
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("make the client of Discord: %w", err)
+	}
+	store, err := discordblob.New(discordblob.Options{Client: client, Channels: dis.channels, Log: log.With("part", "blobs")})
+	if err != nil {
+		return nil, nil, fmt.Errorf("make the store in Discord: %w", err)
+	}
+	return store, client, nil
+}
+
+// cdnURL is the base of attachment links: the API's own host where that is not
+// Discord, as a sandbox serves both.
+func (d discordSettings) cdnURL() string {
+	if d.api == "" {
+		return ""
+	}
+	u, err := url.Parse(d.api)
+	if err != nil {
+		return ""
+	}
+	if len(d.cdnHosts) > 0 {
+		return u.Scheme + "://" + d.cdnHosts[0]
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+func (d *discordSettings) useSandbox(s *sandbox.Server) {
+	d.token = config.Secret(s.Token())
+	d.channels = s.Channels()
+	d.api = s.URL() + "/api/v10"
+	d.cdnHosts = []string{strings.TrimPrefix(s.URL(), "http://")}
+}
+
+// greet tells a person where to go.
+func (a *app) greet(m *manager.Manager, listen listenSettings) {
+	address := listen.public
+	if address == "" {
+		address = "http://" + reachable(m.Addr())
+	}
+	_, _ = fmt.Fprintf(a.stdout, "\n  discord-cloud is at %s\n", address)
+	if code := m.SetupCode(); code != "" {
+		_, _ = fmt.Fprintf(a.stdout, "  There are no users yet. Make the first administrator here:\n\n      %s/#setup=%s\n\n", address, code)
+	}
+}
+
+// reachable is an address that a browser on this machine can open.
+func reachable(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return addr.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+func dialURL(addr net.Addr) string { return "ws://" + reachable(addr) + "/" }

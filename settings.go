@@ -1,0 +1,205 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"discordcloud/pkg/config"
+)
+
+// envFileName is where serve keeps the settings it made, below DATA_DIR.
+const envFileName = "discord-cloud.env"
+
+// load opens the settings: those of the named file, or of the one in DATA_DIR
+// if it is there.
+func (a *app) load(file string) error {
+	named := file != ""
+	if !named {
+		dir := os.Getenv("DATA_DIR")
+		if dir == "" {
+			dir = defaultDataDir
+		}
+		file = filepath.Join(dir, envFileName)
+	}
+	vars, err := config.ReadFile(file)
+	switch {
+	case err == nil:
+		if err := checkMode(file); err != nil {
+			return err
+		}
+		a.file = file
+	case errors.Is(err, fs.ErrNotExist) && !named:
+		vars = nil
+	default:
+		return &configError{err}
+	}
+	a.env = config.New(config.Overlay(vars))
+	return nil
+}
+
+// checkMode refuses a file of secrets that others can read.
+func checkMode(file string) error {
+	info, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return misconfigured("%s holds secrets and can be read by others (mode %04o): chmod 600 %s", file, info.Mode().Perm(), file)
+	}
+	return nil
+}
+
+const defaultDataDir = "./data"
+
+// The declarations, one function a part: commands that share a part share its
+// declarations.
+
+func (a *app) dataDir() string {
+	return a.env.String("DATA_DIR", defaultDataDir, "where everything is kept that must stay")
+}
+
+type listenSettings struct {
+	host    string
+	port    int
+	public  string
+	origins []string
+	proxies []string
+	legacy  bool
+	grace   time.Duration
+}
+
+func (a *app) listenSettings() listenSettings {
+	return listenSettings{
+		host:    a.env.String("MANAGER_HOST", "127.0.0.1", "address to listen on; 0.0.0.0 for all"),
+		port:    a.env.Int("MANAGER_PORT", 8080, 0, 65535, "port to listen on; 0 for any free one"),
+		public:  a.env.URL("PUBLIC_URL", "", "address under which people reach the manager; default: from their request", "http", "https"),
+		origins: a.env.List("PAGE_ORIGINS", "further origins that may serve the page, comma-separated"),
+		proxies: a.env.List("TRUSTED_PROXIES", "addresses or networks of proxies whose X-Forwarded headers count"),
+		legacy:  a.env.Bool("LEGACY_QUERY_AUTH", true, "passwords and tokens in queries, for clients of version 1; 0 closes them"),
+		grace:   a.grace(),
+	}
+}
+
+func (a *app) grace() time.Duration {
+	return a.env.Duration("SHUTDOWN_GRACE", 30*time.Second, 0, "how long running transfers may go on after a signal")
+}
+
+type secretSettings struct {
+	password config.Secret
+	private  config.Secret
+	public   config.Secret
+	messages config.Secret
+}
+
+// secretNames are the settings that serve can make by itself.
+var secretNames = []string{"SERVICE_PASSWORD", "PRIVATE_KEY", "PUBLIC_KEY", "MESSAGE_ENCRYPTION_KEY"}
+
+func (a *app) secretSettings() secretSettings {
+	return secretSettings{
+		password: a.env.Secret("SERVICE_PASSWORD", "shared by the manager and its services"),
+		private:  a.env.Secret("PRIVATE_KEY", "signs session tokens: base64 of an RSA key in PEM"),
+		public:   a.env.Secret("PUBLIC_KEY", "checks session tokens: base64 of the public key in PEM"),
+		messages: a.env.Secret("MESSAGE_ENCRYPTION_KEY", "base64 of 32 bytes; several, newest first, comma-separated"),
+	}
+}
+
+type discordSettings struct {
+	token    config.Secret
+	channels []string
+	api      string
+	cdnHosts []string
+}
+
+func (a *app) discordSettings() discordSettings {
+	s := discordSettings{
+		token:    a.env.Secret("DISCORD_BOT_TOKEN", "of the bot that posts; without it serve uses the embedded sandbox"),
+		channels: a.env.Snowflakes("DISCORD_CHANNEL_IDS", "channels to post to, comma-separated"),
+		api:      a.env.URL("DISCORD_API_URL", "", "another address of the API, such as a sandbox's", "https", "http"),
+		cdnHosts: a.env.List("DISCORD_CDN_HOSTS", "hosts that attachments may be fetched from, comma-separated; default: Discord's"),
+	}
+	if s.token != "" && len(s.channels) == 0 {
+		a.env.Problemf("DISCORD_CHANNEL_IDS", "missing (a bot token needs at least one channel to post to)")
+	}
+	return s
+}
+
+type sandboxSettings struct {
+	port     int
+	token    config.Secret
+	limits   string
+	channels int
+}
+
+func (a *app) sandboxSettings() sandboxSettings {
+	s := sandboxSettings{
+		port:     a.env.Int("SANDBOX_PORT", 0, 0, 65535, "port of the embedded sandbox; 0 for any free one"),
+		token:    a.env.Secret("SANDBOX_TOKEN", "bot token that the sandbox takes; default: made once"),
+		limits:   a.env.String("SANDBOX_LIMITS", "off", "rate limits of the sandbox: off, live or strict"),
+		channels: a.env.Int("SANDBOX_CHANNELS", 4, 1, 50, "text channels that an empty sandbox begins with"),
+	}
+	switch s.limits {
+	case "off", "live", "strict":
+	default:
+		a.env.Problemf("SANDBOX_LIMITS", "%q is not off, live or strict", s.limits)
+	}
+	return s
+}
+
+type readSettings struct {
+	ahead  int
+	memory int64
+}
+
+func (a *app) readSettings() readSettings {
+	return readSettings{
+		ahead:  a.env.Int("READ_AHEAD", 4, 1, 64, "pieces of 1 MiB that one download fetches at a time"),
+		memory: a.env.Bytes("READ_MEMORY", 32<<20, 4<<20, "memory for reading ahead, over all downloads"),
+	}
+}
+
+func (a *app) uploadMemory() int64 {
+	return a.env.Bytes("UPLOAD_MEMORY", 48<<20, 16<<20, "memory for parts under way, for each upload service")
+}
+
+func (a *app) capacity() int {
+	return a.env.Int("UPLOAD_CAPACITY", 1, 1, 64, "files that one upload service takes at the same time")
+}
+
+// serviceSettings are those of an upload service that runs alone.
+type serviceSettings struct {
+	manager, address string
+	password         config.Secret
+	host             string
+	port             int
+}
+
+func (a *app) serviceSettings() serviceSettings {
+	return serviceSettings{
+		manager: a.env.URL("MANAGER_ADDRESS", "", "of a service: address of its manager, such as ws://host:8080", "ws", "wss"),
+		address: a.env.URL("OWN_ADDRESS", "", "of a service: address under which browsers reach it", "http", "https"),
+		host:    a.env.String("HOST", "127.0.0.1", "of a service: address to listen on"),
+		port:    a.env.Int("PORT", 0, 1, 65535, "of a service: port to listen on"),
+	}
+}
+
+func (a *app) uploadServices() int {
+	return a.env.Int("UPLOAD_SERVICES", 3, 0, 32, "upload services in the process of serve")
+}
+
+// declareAll declares every setting of every command, for printing.
+func (a *app) declareAll() {
+	a.dataDir()
+	a.listenSettings()
+	a.secretSettings()
+	a.discordSettings()
+	a.sandboxSettings()
+	a.readSettings()
+	a.uploadServices()
+	a.capacity()
+	a.uploadMemory()
+	a.serviceSettings()
+	a.logger()
+}
