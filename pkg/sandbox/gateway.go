@@ -166,9 +166,10 @@ func (g *gatewayConn) write(ctx context.Context, compress bool) {
 	}
 }
 
-// send gives a client half a minute to take a frame.
+// send gives a client ten seconds to take a frame, be the server shutting down
+// or not: to cut a frame short is to cut the connection.
 func (g *gatewayConn) send(ctx context.Context, kind websocket.MessageType, frame []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	return g.ws.Write(ctx, kind, frame)
 }
