@@ -21,7 +21,7 @@ func (s *Store) Delete(ctx context.Context, ids []cloud.EntryID, allow meta.Allo
 }
 
 // remove deletes entries with all below them. What goes is gathered in a
-// temporary table of ids: the writing connection's own, and in memory.
+// temporary table of ids, which is the writing connection's own.
 func remove(ctx context.Context, tx querier, ids []cloud.EntryID, allow meta.Allow, now int64) (d meta.Deleted, err error) {
 	viewer := meta.ViewerOf(ctx)
 	if err := exec(ctx, tx, `CREATE TEMP TABLE IF NOT EXISTS doomed (id INTEGER PRIMARY KEY); DELETE FROM doomed`); err != nil {

@@ -1,0 +1,95 @@
+package sqlmeta
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// postgresSchema is database.sql at the top of the repository.
+const postgresSchema = "../../../../database.sql"
+
+// table is what both dialects say of a table, without types and defaults.
+type table struct {
+	columns []string // with "not null" and what they refer to
+	rules   []string // constraints and primary keys of several columns
+}
+
+var (
+	tableText  = regexp.MustCompile(`(?s)CREATE TABLE (?:IF NOT EXISTS )?(\w+) \((.*?)\n?\)(?: WITHOUT ROWID)?;`)
+	indexText  = regexp.MustCompile(`CREATE INDEX (?:IF NOT EXISTS )?(\w+ ON .*?);`)
+	references = regexp.MustCompile(`REFERENCES .*`)
+	spaces     = regexp.MustCompile(`\s+`)
+)
+
+// parseSchema reads the tables and indexes of a script that has a column or a
+// constraint on each line.
+func parseSchema(text string) (tables map[string]table, indexes []string) {
+	tables = map[string]table{}
+	for _, match := range tableText.FindAllStringSubmatch(text, -1) {
+		var t table
+		for line := range strings.Lines(match[2]) {
+			line = strings.TrimSuffix(spaces.ReplaceAllString(strings.TrimSpace(line), " "), ",")
+			first, rest, _ := strings.Cut(line, " ")
+			switch first {
+			case "":
+			case "CONSTRAINT", "PRIMARY":
+				t.rules = append(t.rules, line)
+			default:
+				column := first
+				if strings.Contains(rest, "PRIMARY KEY") {
+					column += " PRIMARY KEY"
+				} else if strings.Contains(rest, "NOT NULL") {
+					column += " NOT NULL"
+				}
+				t.columns = append(t.columns, strings.TrimSpace(column+" "+references.FindString(rest)))
+			}
+		}
+		tables[match[1]] = t
+	}
+	for _, match := range indexText.FindAllStringSubmatch(text, -1) {
+		indexes = append(indexes, match[1])
+	}
+	slices.Sort(indexes)
+	return tables, indexes
+}
+
+// database.sql makes the tables that a SQLite file has.
+func TestSchema_postgres(t *testing.T) {
+	script, err := os.ReadFile(postgresSchema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := openTest(t)
+	catalogue, err := rows(t.Context(), s.read, scanID[string],
+		`SELECT sql || ';' FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, wantIndexes := parseSchema(strings.Join(catalogue, "\n"))
+	got, gotIndexes := parseSchema(string(script))
+	if len(want) < 9 || len(want["entries"].columns) != 14 || len(want["entries"].rules) != 5 || len(wantIndexes) < 12 {
+		t.Fatalf("the catalogue was not understood: %+v, %v", want, wantIndexes)
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if !reflect.DeepEqual(got[name], want[name]) {
+			t.Errorf("table %s\n in database.sql %q\n in SQLite       %q", name, got[name], want[name])
+		}
+		delete(got, name)
+	}
+	for name := range got {
+		t.Errorf("table %s is in database.sql only", name)
+	}
+	if !slices.Equal(gotIndexes, wantIndexes) {
+		t.Errorf("indexes\n in database.sql %q\n in SQLite       %q", gotIndexes, wantIndexes)
+	}
+	version := fmt.Sprintf("INSERT INTO schema_version (version, applied_at) VALUES (%d, now())", len(migrations()))
+	if !strings.Contains(string(script), version) {
+		t.Errorf("database.sql lacks %q", version)
+	}
+}
