@@ -12,6 +12,7 @@ import (
 	"hash/crc32"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -124,7 +125,13 @@ func (w *world) start() {
 	w.dispatch = dispatch.New(d)
 	h.Dispatch = w.dispatch
 	w.hub = hub.New(h)
-	w.server = httptest.NewServer(w.hub)
+	w.server = httptest.NewUnstartedServer(w.hub)
+	w.server.Config.ConnState = func(c net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			_ = c.(*net.TCPConn).SetWriteBuffer(64 << 10) // for those that test slow readers
+		}
+	}
+	w.server.Start()
 	hubCtx, stopHub := context.WithCancel(context.Background())
 	dispatchCtx, stopDispatch := context.WithCancel(context.Background())
 	var hubDone, dispatchDone sync.WaitGroup
