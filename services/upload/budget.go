@@ -52,9 +52,9 @@ func roomFor(n int64) int64 {
 
 // buffer is memory on loan.
 type buffer struct {
-	b        []byte
-	from     *budget
-	stranger bool
+	b       []byte
+	from    *budget
+	strange int64 // of it, what counts as a stranger's
 }
 
 // take lends a buffer of at least n bytes, after waiting for one as long as it
@@ -62,23 +62,23 @@ type buffer struct {
 // there will never be one.
 func (b *budget) take(ctx context.Context, n int64, stranger bool) (*buffer, error) {
 	size := roomFor(n)
-	if size > b.total || stranger && size > b.total/2 {
+	if size > b.total {
 		return nil, fmt.Errorf("%w: no buffer has %d bytes", cloud.ErrTooLarge, n)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, b.longest, errBusy)
 	defer cancel()
+	var strange int64
 	if stranger {
-		if err := b.strangers.Acquire(ctx, size); err != nil {
+		strange = min(size, b.total/2) // one that is larger has to be alone
+		if b.strangers.Acquire(ctx, strange) != nil {
 			return nil, context.Cause(ctx)
 		}
 	}
-	if err := b.used.Acquire(ctx, size); err != nil {
-		if stranger {
-			b.strangers.Release(size)
-		}
+	if b.used.Acquire(ctx, size) != nil {
+		b.strangers.Release(strange)
 		return nil, context.Cause(ctx)
 	}
-	return &buffer{b: b.get(size), from: b, stranger: stranger}, nil
+	return &buffer{b: b.get(size), from: b, strange: strange}, nil
 }
 
 func (b *budget) get(size int64) []byte {
@@ -112,9 +112,7 @@ func (p *buffer) release() {
 	b.mu.Unlock()
 	p.b = nil
 	b.used.Release(size)
-	if p.stranger {
-		b.strangers.Release(size)
-	}
+	b.strangers.Release(p.strange)
 }
 
 // trim lets the garbage collector have the buffers that nobody uses.

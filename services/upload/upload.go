@@ -178,6 +178,9 @@ func (s *Service) largest() int64 {
 	return n
 }
 
+// lingerMost is the number of transfers, beside which ended ones are not kept.
+const lingerMost = 1024
+
 // sweep gives up transfers on which nothing happens.
 func (s *Service) sweep(ctx context.Context) {
 	for {
@@ -191,9 +194,13 @@ func (s *Service) sweep(ctx context.Context) {
 		case <-time.After(max(5*time.Millisecond, min(shortest/8, time.Second))):
 		}
 		busy := false
-		for _, t := range s.all() {
+		all, linger := s.all(), s.cfg.Linger
+		if len(all) > lingerMost {
+			linger = 0
+		}
+		for _, t := range all {
 			now := s.cfg.Now()
-			switch verdict, conn := t.judge(now, stalled, s.cfg.Grace, s.cfg.Linger); verdict {
+			switch verdict, conn := t.judge(now, stalled, s.cfg.Grace, linger); verdict {
 			case keep:
 				busy = busy || t.isOpen()
 			case stall:

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -476,9 +477,24 @@ func TestUpload_managerSaysNo(t *testing.T) {
 	if r := e.sendPart(f, 0); r.status != 500 {
 		t.Errorf("failed: %v, want 500", r)
 	}
-	e.m.respond(nil)
-	e.mustSend(f, 0)
+	e.m.respond(func(*packet.Conn, packet.PartStored) packet.Packet {
+		return packet.Error{Code: "exists", Message: "another service was faster"}
+	})
+	if r := e.sendPart(f, 0); r.status != 409 || !strings.Contains(r.body, "another service was faster") {
+		t.Errorf("stored elsewhere: %v, want 409", r)
+	}
+	var calls atomic.Int64
+	e.m.respond(func(*packet.Conn, packet.PartStored) packet.Packet {
+		if calls.Add(1) == 1 {
+			return packet.Error{Code: "unavailable", Message: "the database is busy"}
+		}
+		return packet.Boolean{Success: true}
+	})
+	e.mustSend(f, 0) // reported again, not stored again
 	f.verify(t, e.m, e.store)
+	if n := e.store.Len(); n != 4 {
+		t.Errorf("%d blobs for 4 tries", n)
+	}
 }
 
 func TestUpload_managerRestarts(t *testing.T) {

@@ -177,7 +177,9 @@ type refusal struct {
 	reason string
 }
 
-func (r *refusal) Error() string { return fmt.Sprintf("refused with status %d: %s", r.status, r.reason) }
+func (r *refusal) Error() string {
+	return fmt.Sprintf("refused with status %d: %s", r.status, r.reason)
+}
 
 func (w *worker) dial(ctx context.Context) (*websocket.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.DialTimeout)
