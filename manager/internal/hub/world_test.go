@@ -693,3 +693,15 @@ func largeParts(leaves int64) func(*dispatch.Options, *hub.Options) {
 		d.Service.AttachmentLimit = func() int64 { return chunk.Reserve + leaves*4*chunk.SegmentSealed }
 	}
 }
+
+// thumbnails connects a thumbnail service.
+func (w *world) thumbnails() *websocket.Conn {
+	w.t.Helper()
+	ws, _, err := websocket.Dial(w.t.Context(), w.url("type=thumbnail&v=2"),
+		&websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + password}}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = ws.CloseNow() })
+	return ws
+}
