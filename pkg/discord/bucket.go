@@ -67,8 +67,16 @@ func (b *bucket) leave(w *waiter) bool {
 	return i >= 0
 }
 
+// fail ends all waits with err.
+func (b *bucket) fail(err error) {
+	for _, w := range b.waiters {
+		w.ready <- err
+	}
+	b.waiters = nil
+}
+
 // send lets the first waiter go.
-func (b *bucket) send(time.Time) {
+func (b *bucket) send() {
 	b.inflight++
 	b.waiters[0].ready <- nil
 	b.waiters = slices.Delete(b.waiters, 0, 1)

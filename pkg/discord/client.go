@@ -198,7 +198,7 @@ func New(opt Options) (*Client, error) {
 	c := &Client{
 		opt:     opt,
 		log:     opt.Log,
-		limiter: newLimiter(opt.PerSecond),
+		limiter: newLimiter(opt.PerSecond, opt.Retry.Longest),
 		health:  health{log: opt.Log},
 		breaker: breaker{most: opt.InvalidMost, log: opt.Log},
 		cdnBase: cdn,

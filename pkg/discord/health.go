@@ -147,13 +147,15 @@ func (h *health) state() []ChannelState {
 	return all
 }
 
-// up tells whether posting to the channel may be tried now. Unlike check it
-// changes nothing.
-func (h *health) up(channel string) bool {
+// unusable is an error if posting to the channel would not be tried now. Unlike
+// check it changes nothing.
+func (h *health) unusable(channel string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	o, ok := h.down[channel]
-	return !ok || !time.Now().Before(o.until)
+	if o, ok := h.down[channel]; ok && time.Now().Before(o.until) {
+		return &downError{channel, o.since, o.cause}
+	}
+	return nil
 }
 
 // breaker counts the answers that count towards a ban, over ten minutes, and

@@ -1,10 +1,15 @@
 package discord
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"sync"
 	"time"
+
+	"discordcloud/pkg/cloud"
+	"discordcloud/pkg/retry"
 )
 
 // slack is added to every wait, so that a request does not reach Discord
@@ -27,13 +32,15 @@ type limiter struct {
 	mu      sync.Mutex
 	global  window
 	buckets map[bucketKey]*bucket
+	longest time.Duration // that anybody waits; 0 is no limit
 	seq     uint64
 	timer   *time.Timer
 	failed  error // if not nil, nobody goes any more
 }
 
-func newLimiter(perSecond int) *limiter {
+func newLimiter(perSecond int, longest time.Duration) *limiter {
 	return &limiter{
+		longest: longest,
 		global:  window{sent: make([]time.Time, perSecond)},
 		buckets: make(map[bucketKey]*bucket),
 	}
@@ -63,8 +70,8 @@ type waiter struct {
 	ready  chan error // buffered: the end of the wait
 }
 
-// acquire waits until a request of r may leave. The error is ctx's cause or
-// what fail was told.
+// acquire waits until a request of r may leave. The error is ctx's cause, what
+// fail was told, or cloud.ErrLimited with a wait that is too long.
 func (l *limiter) acquire(ctx context.Context, r route, major string, t ticket) (*permit, error) {
 	l.mu.Lock()
 	if l.failed != nil {
@@ -97,8 +104,9 @@ func (l *limiter) acquire(ctx context.Context, r route, major string, t ticket) 
 }
 
 // wait is how long a request of r would wait now, as far as it is known: behind
-// others, or for an answer that is on its way, it is at least a second.
-func (l *limiter) wait(r route, major string) time.Duration {
+// others, or for an answer that is on its way, it is at least a second. The
+// error is that of a wait that is too long.
+func (l *limiter) wait(r route, major string) (time.Duration, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
@@ -111,7 +119,15 @@ func (l *limiter) wait(r route, major string) time.Duration {
 			wait = max(wait, own)
 		}
 	}
-	return wait
+	return wait, l.tooLong(wait)
+}
+
+// tooLong is an error if nobody is to wait that long.
+func (l *limiter) tooLong(wait time.Duration) error {
+	if l.longest == 0 || wait == forAnswer || wait <= l.longest {
+		return nil
+	}
+	return retry.After(fmt.Errorf("%w: Discord has us wait", cloud.ErrLimited), wait)
 }
 
 // done ends the request with Discord's answer; nil if none came.
@@ -143,10 +159,7 @@ func (l *limiter) fail(err error) {
 		return
 	}
 	for _, b := range l.buckets {
-		for _, w := range b.waiters {
-			w.ready <- err
-		}
-		b.waiters = nil
+		b.fail(err)
 	}
 }
 
@@ -169,6 +182,7 @@ func (l *limiter) bucket(r route, major string) *bucket {
 // caller holds mu.
 func (l *limiter) pump() {
 	now := time.Now()
+	everybody := l.tooLong(l.global.wait(now))
 	for {
 		var next *bucket
 		soonest := time.Duration(-1)
@@ -176,7 +190,12 @@ func (l *limiter) pump() {
 			if len(b.waiters) == 0 {
 				continue
 			}
-			switch wait := b.wait(now); {
+			wait := b.wait(now)
+			if err := cmp.Or(everybody, l.tooLong(wait)); err != nil {
+				b.fail(err)
+				continue
+			}
+			switch {
 			case wait == 0:
 				if next == nil || b.waiters[0].ticket < next.waiters[0].ticket {
 					next = b
@@ -189,7 +208,7 @@ func (l *limiter) pump() {
 			wait := l.global.wait(now)
 			if wait == 0 {
 				l.global.send(now)
-				next.send(now)
+				next.send()
 				continue
 			}
 			soonest = wait

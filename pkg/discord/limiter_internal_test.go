@@ -12,6 +12,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"discordcloud/pkg/cloud"
+	"discordcloud/pkg/retry"
 )
 
 // counter is Discord's side of one bucket: a fixed window that the first
@@ -97,7 +100,7 @@ func TestLimiter_KeepsBuckets(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				took := drive(t, newLimiter(1000), c.route, c.counter, c.n, c.latency)
+				took := drive(t, newLimiter(1000, 0), c.route, c.counter, c.n, c.latency)
 				t.Logf("%d requests took %v, %d 429s", c.n, took, c.counter.limited)
 				if took > c.most || c.counter.limited > c.limited {
 					t.Errorf("%d requests took %v and met %d 429s, want at most %v and %d", c.n, took, c.counter.limited, c.most, c.limited)
@@ -109,7 +112,7 @@ func TestLimiter_KeepsBuckets(t *testing.T) {
 
 func TestLimiter_Global(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter(50)
+		l := newLimiter(50, 0)
 		var mu sync.Mutex
 		var sent []time.Time
 		var wg sync.WaitGroup
@@ -163,7 +166,7 @@ func TestLimiter_Pauses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := newLimiter(50)
+				l := newLimiter(50, 0)
 				p, _ := l.acquire(t.Context(), routePost, "1", l.ticket())
 				a := readAnswer(http.StatusTooManyRequests, c.header, []byte(c.body), 30*time.Second)
 				p.done(&a)
@@ -191,7 +194,7 @@ func TestLimiter_Pauses(t *testing.T) {
 // was sent away keeps its place.
 func TestLimiter_Order(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter(1000)
+		l := newLimiter(1000, 0)
 		r := route{name: "x", rate: Rate{1, time.Second}}
 		first := l.ticket()
 		p, _ := l.acquire(t.Context(), r, "1", first)
@@ -240,7 +243,7 @@ func TestLimiter_Order(t *testing.T) {
 // Places of those who leave at the moment they are let go are not lost.
 func TestLimiter_CancelRace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter(1000)
+		l := newLimiter(1000, 0)
 		r := route{name: "x", rate: Rate{1, time.Second}}
 		for range 200 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second+slack)
@@ -264,7 +267,7 @@ func TestLimiter_CancelRace(t *testing.T) {
 
 func TestLimiter_Fail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter(1000)
+		l := newLimiter(1000, 0)
 		r := route{name: "x", rate: Rate{1, time.Hour}}
 		p, _ := l.acquire(t.Context(), r, "1", l.ticket())
 		errs := make(chan error, 3)
@@ -288,10 +291,42 @@ func TestLimiter_Fail(t *testing.T) {
 	})
 }
 
+// Nobody waits longer than is obeyed, neither who comes later nor who waits
+// already.
+func TestLimiter_TooLong(t *testing.T) {
+	for name, a := range map[string]answer{"bucket": {pause: time.Hour}, "all": {pauseAll: time.Hour}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLimiter(1000, time.Minute)
+				r := route{name: "x", rate: Rate{1, time.Second}}
+				p, _ := l.acquire(t.Context(), r, "1", l.ticket())
+				errs := make(chan error)
+				go func() {
+					_, err := l.acquire(t.Context(), r, "1", l.ticket())
+					errs <- err
+				}()
+				synctest.Wait()
+				p.done(&a)
+				_, later := l.acquire(t.Context(), r, "1", l.ticket())
+				_, asked := l.wait(r, "1")
+				for _, err := range []error{<-errs, later, asked} {
+					if after, ok := errors.AsType[*retry.AfterError](err); !ok || after.Wait < time.Hour || !errors.Is(err, cloud.ErrLimited) {
+						t.Errorf("%v, want ErrLimited and the wait", err)
+					}
+				}
+				_, other := l.wait(r, "2")
+				if (other != nil) != (name == "all") {
+					t.Errorf("another channel: %v", other)
+				}
+			})
+		})
+	}
+}
+
 // The headers of reading routes promise 1000; what is used is what is known.
 func TestLimiter_LyingHeaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter(1000)
+		l := newLimiter(1000, 0)
 		start := time.Now()
 		for range 11 {
 			p, err := l.acquire(t.Context(), routeMessages, "1", l.ticket())
@@ -308,7 +343,7 @@ func TestLimiter_LyingHeaders(t *testing.T) {
 
 func TestLimiter_ForgetsIdleBuckets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter(1_000_000)
+		l := newLimiter(1_000_000, 0)
 		for i := range 5 * bucketsMost {
 			p, err := l.acquire(t.Context(), routePost, strconv.Itoa(i), l.ticket())
 			if err != nil {

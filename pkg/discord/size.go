@@ -57,20 +57,22 @@ func (s *sizes) refused(files []blob.Body, log *slog.Logger) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(files) > 1 {
-		if s.now.Request >= sum {
+		if s.now.Request >= sum && largest <= s.now.Attachment { // else one of them is known to be
 			s.now.Request = max(sum/2, largest+FileOverhead)
 			log.Warn("Discord takes no message that large", "bytes", sum, "limit", s.now.Request)
 		}
 		return
 	}
 	s.now.Request = s.request // the file was the reason
+	limit := largest - 1
 	for _, step := range steps {
 		if step < largest {
-			if step < s.now.Attachment {
-				s.now.Attachment = step
-				log.Warn("Discord takes no attachment that large", "bytes", largest, "limit", step)
-			}
-			return
+			limit = step
+			break
 		}
+	}
+	if limit < s.now.Attachment {
+		s.now.Attachment = limit
+		log.Warn("Discord takes no attachment that large", "bytes", largest, "limit", limit)
 	}
 }

@@ -235,8 +235,13 @@ func (l *links) refresh(ctx context.Context, batch []*refresh) {
 func (l *links) read(ctx context.Context, batch []*refresh) {
 	found := make(map[string]string)
 	read := make(map[string]error) // by message
+	var down error
 	for i, call := range batch {
 		ref := call.ref
+		if down != nil && found[ref.Attachment] == "" {
+			call.err = down
+			continue
+		}
 		if found[ref.Attachment] == "" {
 			err, ok := read[ref.Message]
 			if !ok && others(batch[i+1:], ref) {
@@ -251,6 +256,9 @@ func (l *links) read(ctx context.Context, batch []*refresh) {
 			if !ok {
 				err = l.message(ctx, ref, found)
 				read[ref.Message] = err
+			}
+			if errors.Is(err, cloud.ErrUnavailable) && !errors.Is(err, discord.ErrChannelDown) {
+				down = err // it has been tried enough; the others fare no better
 			}
 			if err != nil {
 				call.err = err

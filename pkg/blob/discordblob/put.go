@@ -79,8 +79,8 @@ func (s *Store) Put(ctx context.Context, body blob.Body) (cloud.Ref, error) {
 }
 
 // attend sees to it that somebody will take what is in the queue: a send for
-// each item in a channel that is free, and where none is, one in every channel,
-// as it is not known which will be first. The caller holds mu.
+// each message in a channel that is free, and where none is, one in every
+// channel, as it is not known which will be first. The caller holds mu.
 func (s *Store) attend(ctx context.Context) {
 	if s.closed {
 		s.drop(cloud.ErrShutdown)
@@ -92,10 +92,13 @@ func (s *Store) attend(ctx context.Context) {
 			waiting++
 		}
 	}
-	for want := len(s.queue); waiting < want; waiting++ {
-		l, wait := s.choose()
+	for want := s.messages(); waiting < want; waiting++ {
+		l, wait, err := s.choose()
 		if l == nil {
-			break
+			if waiting == 0 {
+				s.drop(err)
+			}
+			return
 		}
 		if wait > 0 {
 			want = len(s.lanes)
@@ -108,27 +111,38 @@ func (s *Store) attend(ctx context.Context) {
 		s.sends[x] = struct{}{}
 		s.wg.Go(func() { s.run(sctx, x) })
 	}
-	if waiting == 0 && len(s.queue) > 0 {
-		s.drop(fmt.Errorf("%w: %w: each of %d", cloud.ErrUnavailable, discord.ErrChannelDown, len(s.lanes)))
+}
+
+// messages is about how many messages the queue needs. The caller holds mu.
+func (s *Store) messages() int {
+	limits := s.client.Limits()
+	var bytes int64
+	for _, it := range s.queue {
+		bytes += it.Size()
 	}
+	files := int64(len(s.queue) + limits.Attachments - 1)
+	return int(max(files/int64(limits.Attachments), (bytes+limits.Request-1)/limits.Request))
 }
 
 // choose finds the lane that is free first, and of several the one with the
-// least to do, among those that are up and wait for nothing. The caller holds
-// mu.
-func (s *Store) choose() (best *lane, wait time.Duration) {
+// least to do, among those that may be posted to and wait for nothing. The error
+// says why there is none. The caller holds mu.
+func (s *Store) choose() (best *lane, wait time.Duration, err error) {
 	s.turn++
 	for i := range s.lanes {
 		l := s.lanes[(s.turn+i)%len(s.lanes)]
 		if l.waiting != nil {
 			continue
 		}
-		w, up := s.client.PostWait(l.channel)
-		if up && (best == nil || w < wait || w == wait && l.busy < best.busy) {
+		w, werr := s.client.PostWait(l.channel)
+		switch {
+		case werr != nil:
+			err = fmt.Errorf("none of %d channels may be posted to: %w", len(s.lanes), werr)
+		case best == nil || w < wait || w == wait && l.busy < best.busy:
 			best, wait = l, w
 		}
 	}
-	return best, wait
+	return best, wait, err
 }
 
 // run waits for the channel, posts what has gathered until then, and tells
@@ -146,7 +160,7 @@ func (s *Store) run(ctx context.Context, x *send) {
 	delete(s.sends, x)
 	if x.lane.waiting == x { // it was never let go
 		x.lane.waiting = nil
-		if !errors.Is(err, discord.ErrChannelDown) {
+		if !errors.Is(err, discord.ErrChannelDown) && !errors.Is(err, cloud.ErrLimited) {
 			s.drop(err) // what stops one channel here stops all
 		}
 	}

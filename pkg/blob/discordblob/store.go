@@ -123,9 +123,18 @@ func (s *Store) Close() error {
 // not available. What Discord said stays findable with errors.AsType.
 type outage struct{ err error }
 
-func (e *outage) Error() string        { return e.err.Error() }
-func (e *outage) Is(target error) bool { return target == cloud.ErrUnavailable }
-func (e *outage) As(target any) bool   { return errors.As(e.err, target) }
+func (e *outage) Error() string      { return e.err.Error() }
+func (e *outage) As(target any) bool { return errors.As(e.err, target) }
+
+func (e *outage) Is(target error) bool {
+	switch target {
+	case cloud.ErrUnavailable:
+		return true
+	case cloud.ErrDenied, cloud.ErrLimited, cloud.ErrNotFound:
+		return false
+	}
+	return errors.Is(e.err, target)
+}
 
 // storeError translates the errors of pkg/discord into those of a store.
 func storeError(err error) error {
