@@ -19,9 +19,9 @@ func (a *api) routesV1() []route {
 	return []route{
 		{method: "GET", path: "/health", do: policy.SeeHealth, handle: a.healthV1},
 		{method: "GET", path: "/login", do: policy.SignIn, handle: a.loginV1},
-		{method: "GET", path: "/register", do: policy.SetUp, handle: a.registerV1},
+		{method: "GET", path: "/register", do: policy.Register, handle: a.registerV1},
 		{method: "GET", path: "/update-password", do: policy.SignIn, handle: a.updatePasswordV1},
-		{method: "GET", path: "/token-status", do: policy.SignIn, handle: a.tokenStatusV1},
+		{method: "GET", path: "/token-status", do: policy.SeeSelf, handle: a.tokenStatusV1},
 		{method: "GET", path: "/download", do: policy.ReadContent, on: inQueryV1, handle: a.downloadV1},
 		{method: "GET", path: "/bulk-download", do: policy.ReadContent, on: inQueryV1, handle: a.bulkDownloadV1},
 		{method: "GET", path: "/signed-download", do: policy.ReadContent, on: inQueryV1, handle: a.signedDownloadV1},
