@@ -98,6 +98,30 @@ func TestStore_full(t *testing.T) {
 	}
 }
 
+func TestStore_disabledUser(t *testing.T) {
+	s := openTest(t)
+	ctx, now := t.Context(), time.Now()
+	user, err := s.CreateUser(ctx, "ann", "", false, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CreateSession(ctx, meta.Session{ID: "s", User: user.ID, ExpiresAt: now.Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Session(ctx, "s", now); err != nil {
+		t.Errorf("Session = %v", err)
+	}
+	if err := exec(ctx, s.write, `UPDATE users SET disabled = TRUE`); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Session(ctx, "s", now); !errors.Is(err, cloud.ErrNotFound) {
+		t.Errorf("Session of a disabled user = %v, want %v", err, cloud.ErrNotFound)
+	}
+	if c, err := s.Credentials(ctx, "ann"); err != nil || !c.Disabled {
+		t.Errorf("Credentials = %+v, %v; want disabled", c, err)
+	}
+}
+
 func TestStore_Check(t *testing.T) {
 	for damage, want := range map[string]string{
 		`UPDATE objects SET state = 'garbage' WHERE size = 5`:                    "file 2 has no stored object",

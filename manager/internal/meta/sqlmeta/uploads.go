@@ -93,9 +93,12 @@ func (s *Store) Upload(ctx context.Context, id cloud.UploadID) (meta.Upload, err
 
 // UploadsIn implements meta.Uploads. Without states it lists all.
 func (s *Store) UploadsIn(ctx context.Context, user cloud.UserID, states ...meta.UploadState) (all []meta.Upload, err error) {
-	where, args := `(?1 = -1 OR u.user_id = ?1)`, []any{user}
+	where, args := `TRUE`, []any(nil)
+	if user != meta.AnyViewer {
+		where, args = `u.user_id = ?`, []any{user}
+	}
 	if len(states) > 0 {
-		where += ` AND u.state IN (` + strings.TrimSuffix(strings.Repeat("?, ", len(states)), ", ") + `)`
+		where += ` AND u.state IN (?` + strings.Repeat(`, ?`, len(states)-1) + `)`
 		for _, state := range states {
 			args = append(args, state)
 		}
