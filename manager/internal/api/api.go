@@ -71,6 +71,7 @@ type api struct {
 	v1      map[string]*route // by lower-case path
 	page    *page
 	guard   *http.CrossOriginProtection
+	origins []string // of pages
 	proxies []netip.Prefix
 	rates   *rates
 	zips    counts
@@ -89,7 +90,9 @@ func New(o Options) http.Handler {
 	for _, origin := range o.PageOrigins {
 		if err := a.guard.AddTrustedOrigin(origin); err != nil {
 			a.log.Error("not an origin of pages", "origin", origin, "err", err)
+			continue
 		}
+		a.origins = append(a.origins, origin)
 	}
 	for _, text := range o.TrustedProxies {
 		prefix, err := parseProxy(text)

@@ -128,7 +128,11 @@ func (w *world) person(t testing.TB, name string) person {
 
 func (w *world) signIn(t testing.TB, name string) person {
 	t.Helper()
-	token, err := w.auth.Login(t.Context(), name, password, auth.Peer{})
+	user, err := w.Store.Credentials(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := w.auth.SignIn(t.Context(), user.User, auth.Peer{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -512,4 +516,12 @@ func TestHealth(t *testing.T) {
 	want(t, w.get(t, "/health"), 204)
 	healthy = cloud.ErrUnavailable
 	want(t, w.get(t, "/health"), 503)
+}
+
+var authPeer = auth.Peer{}
+
+func newServer(t testing.TB, h http.Handler) *httptest.Server {
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return srv
 }

@@ -62,7 +62,7 @@ func (a *api) sendFile(q *call, e cloud.Entry, inline bool) error {
 }
 
 func (a *api) content(q *call) error {
-	if len(a.PageOrigins) > 0 {
+	if len(a.origins) > 0 {
 		// Those pages show it in media elements, which ask without their origin.
 		q.w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
 	}

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -67,14 +66,16 @@ func retryAfter(w http.ResponseWriter, err error) {
 }
 
 func (a *api) logError(r *http.Request, status int, err error) {
-	level := slog.LevelDebug
+	log := a.log.With("req", requestID(r), "status", status)
 	switch {
 	case r.Context().Err() != nil || errors.Is(err, context.Canceled):
-		// whoever asked has gone
+		log.DebugContext(r.Context(), "request ended by its sender")
+	case status < http.StatusInternalServerError:
+		// The text was made for the one who asked, of names that he gave.
+		log.DebugContext(r.Context(), "request refused", "code", cloud.CodeOf(err))
 	case status == http.StatusServiceUnavailable:
-		level = slog.LevelWarn
-	case status >= http.StatusInternalServerError:
-		level = slog.LevelError
+		log.WarnContext(r.Context(), "request failed", "err", err)
+	default:
+		log.ErrorContext(r.Context(), "request failed", "err", err)
 	}
-	a.log.Log(r.Context(), level, "request failed", "req", requestID(r), "status", status, "err", err)
 }

@@ -112,7 +112,7 @@ func (a *api) allowOrigin(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Add("Vary", "Origin")
 	origin := r.Header.Get("Origin")
-	if !slices.Contains(a.PageOrigins, origin) {
+	if !slices.Contains(a.origins, origin) {
 		return
 	}
 	h.Set("Access-Control-Allow-Origin", origin)
