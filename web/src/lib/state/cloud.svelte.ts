@@ -21,8 +21,8 @@ export class Cloud {
   services = $state.raw<ReadonlySet<string>>(new Set());
   folder: Folder;
   queue: UploadQueue;
-  /** Counts up when the queue has changed: what shows the queue reads it. */
-  tick = $state(0);
+  /** The queue's uploads: a new array whenever one of them has changed. */
+  uploads = $state.raw<readonly Upload[]>([]);
   rate = $state(0);
   /** A service that this page may not talk to before it is loaded anew. */
   needsReload = $state(false);
@@ -141,7 +141,7 @@ export class Cloud {
     this.drawn = true;
     requestAnimationFrame(() => {
       this.drawn = false;
-      this.tick++;
+      this.uploads = [...this.queue.uploads];
     });
   }
 

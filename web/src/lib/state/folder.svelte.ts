@@ -73,7 +73,9 @@ export class Folder {
       this.next = page.next;
       this.catchUp();
     } catch (e) {
-      if (!signal.aborted) this.state = { at: 'failed', message: explain(e) };
+      if (signal.aborted) return;
+      this.missed = undefined;
+      this.state = { at: 'failed', message: explain(e) };
     } finally {
       if (!signal.aborted) this.loadingMore = false;
     }
@@ -113,6 +115,7 @@ export class Folder {
       this.catchUp();
     } catch (e) {
       if (signal.aborted) return;
+      this.missed = undefined;
       this.here = undefined;
       this.entries = [];
       this.state = e instanceof ApiError && e.code === 'not_found' ? { at: 'missing' } : { at: 'failed', message: explain(e) };

@@ -1,0 +1,26 @@
+/** Entries of the list on the mouse, on their way into a folder. */
+import type { Entry } from '../api/types';
+
+const type = 'application/x-discord-cloud-entries';
+
+export function carryEntries(data: DataTransfer, entries: readonly Entry[]): void {
+  data.setData(type, JSON.stringify(entries.map((e) => e.id)));
+  data.effectAllowed = 'move';
+  const chip = document.createElement('div');
+  chip.className = 'carried';
+  chip.textContent = entries.length === 1 ? entries[0]!.name : `${entries.length} items`;
+  document.body.append(chip);
+  data.setDragImage(chip, -12, -8);
+  setTimeout(() => chip.remove()); // the browser has its picture of it by then
+}
+
+/** Whether a drag is of entries; what they are is told on the drop only. */
+export const carriesEntries = (data: DataTransfer) => data.types.includes(type);
+
+export function readEntries(data: DataTransfer): number[] {
+  try {
+    return JSON.parse(data.getData(type)) as number[];
+  } catch {
+    return [];
+  }
+}

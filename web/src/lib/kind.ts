@@ -1,0 +1,42 @@
+/** What a file is to the eye: an icon and a colour, by its MIME type or its ending. */
+import type { Entry } from './api/types';
+import type { IconName } from './ui/icons';
+
+export type Look = { icon: IconName; tint: 'folder' | 'image' | 'film' | 'music' | 'archive' | 'text' | 'code' | 'table' | 'file'; word: string };
+
+const folder: Look = { icon: 'folder', tint: 'folder', word: 'Folder' };
+const looks = {
+  image: { icon: 'image', tint: 'image', word: 'Image' },
+  film: { icon: 'film', tint: 'film', word: 'Video' },
+  music: { icon: 'music', tint: 'music', word: 'Audio' },
+  archive: { icon: 'archive', tint: 'archive', word: 'Archive' },
+  text: { icon: 'text', tint: 'text', word: 'Document' },
+  code: { icon: 'code', tint: 'code', word: 'Code' },
+  table: { icon: 'table', tint: 'table', word: 'Table' },
+  file: { icon: 'file', tint: 'file', word: 'File' },
+} as const satisfies Record<string, Look>;
+
+const endings: Record<string, keyof typeof looks> = {};
+const table: [keyof typeof looks, string][] = [
+  ['image', 'png jpg jpeg gif webp avif bmp heic tif tiff svg ico psd raw dng'],
+  ['film', 'mp4 mkv mov webm avi m4v mpg mpeg ts'],
+  ['music', 'mp3 flac wav ogg opus m4a aac wma mid'],
+  ['archive', 'zip tar gz tgz bz2 xz zst 7z rar iso dmg'],
+  ['text', 'pdf txt md rtf doc docx odt epub tex log pages'],
+  ['code', 'go js ts jsx tsx svelte html css json xml yml yaml toml sh py rs c h cpp hpp java kt rb php sql'],
+  ['table', 'csv tsv xls xlsx ods numbers'],
+];
+for (const [look, list] of table) for (const ending of list.split(' ')) endings[ending] = look;
+
+export function lookOf(entry: Pick<Entry, 'kind' | 'name' | 'type'>): Look {
+  if (entry.kind === 'folder') return folder;
+  const dot = entry.name.lastIndexOf('.');
+  const byName = dot >= 0 ? endings[entry.name.slice(dot + 1).toLowerCase()] : undefined;
+  if (byName) return looks[byName];
+  const top = entry.type.split('/')[0];
+  if (top === 'image') return looks.image;
+  if (top === 'video') return looks.film;
+  if (top === 'audio') return looks.music;
+  if (top === 'text' || entry.type === 'application/pdf') return looks.text;
+  return looks.file;
+}

@@ -1,0 +1,10 @@
+import type { Sort } from '../api/types';
+
+export type Column = { sort: Sort | undefined; label: string; class: 'name' | 'who' | 'when' | 'size' };
+
+export const columns: readonly Column[] = [
+  { sort: 'name', label: 'Name', class: 'name' },
+  { sort: undefined, label: 'Visible to', class: 'who' },
+  { sort: 'updated_at', label: 'Changed', class: 'when' },
+  { sort: 'size', label: 'Size', class: 'size' },
+];
