@@ -71,6 +71,11 @@ func doubtful(err error) bool {
 	return gone(err) || errors.Is(err, discord.ErrOddAnswer)
 }
 
+// worthwhile is the amount of bytes that a reader gets from a connection before
+// its further failures are counted anew: a server that drips is not gone after
+// for ever.
+const worthwhile = 64 << 10
+
 // reader gives one part of a blob, over several connections if need be.
 type reader struct {
 	store   *Store
@@ -80,6 +85,7 @@ type reader struct {
 	off     int64 // of the next byte
 	left    int64 // < 0: to the end
 	resumes int   // left
+	some    int   // bytes since the last one
 	err     error
 }
 
@@ -90,8 +96,8 @@ func (r *reader) Read(p []byte) (int, error) {
 		if r.left > 0 {
 			r.left -= int64(n)
 		}
-		if n > 0 {
-			r.resumes = r.store.resumes
+		if r.some += n; r.some >= worthwhile {
+			r.some, r.resumes = 0, r.store.resumes
 		}
 		if err != nil {
 			r.fail(err)
@@ -110,7 +116,7 @@ func (r *reader) fail(err error) {
 		return
 	}
 	for r.resumes > 0 && r.ctx.Err() == nil && !errors.Is(err, discord.ErrShort) && (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, cloud.ErrUnavailable)) {
-		r.resumes--
+		r.resumes, r.some = r.resumes-1, 0
 		r.store.log.DebugContext(r.ctx, "download broke off, going on", "attachment", r.ref.Attachment, "at", r.off, "err", err)
 		_ = r.body.Close() // it has failed already
 		var body io.ReadCloser

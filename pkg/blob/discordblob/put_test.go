@@ -23,7 +23,7 @@ const (
 	postRoute    = "/channels/{channel}/messages"
 	messageRoute = "/channels/{channel}/messages/{message}"
 	refreshRoute = "/attachments/refresh-urls"
-	cdnRoute     = "/attachments/{channel}/{attachment}/{filename}"
+	cdnRoute     = "/attachments/{channel}/{attachment}/{file}"
 )
 
 func TestNew_Options(t *testing.T) {

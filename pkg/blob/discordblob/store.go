@@ -44,8 +44,8 @@ type Options struct {
 	// Gather is how long a link's refresh waits for others to go with it, by
 	// default 2 ms. While a refresh is under way others gather anyway.
 	Gather time.Duration
-	// Resumes is how often a reader goes on after its connection broke off, each
-	// time counted anew when bytes have come, by default 4.
+	// Resumes is how often a reader goes on after its connection broke off, by
+	// default 4; it is counted anew when 64 KiB have come.
 	Resumes int
 }
 
