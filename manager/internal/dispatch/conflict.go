@@ -103,7 +103,7 @@ func (c *Client) askAgain(ctx context.Context) error {
 		d.mu.Lock()
 		if d.uploads[row.ID] == nil && !c.gone && c.questions < d.Questions {
 			d.hold(u, c, nil)
-			u.told = true
+			u.finishStage(false) // it does not know from before
 			d.question(u)
 		}
 		d.mu.Unlock()

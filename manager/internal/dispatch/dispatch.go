@@ -146,7 +146,11 @@ func (d *Dispatcher) expire(ctx context.Context) error {
 	defer d.mu.Unlock()
 	for _, row := range aborted {
 		d.Log.InfoContext(ctx, "upload expired", "upload", row.ID)
-		if u := d.uploads[row.ID]; u != nil {
+		switch u := d.uploads[row.ID]; {
+		case u == nil:
+		case u.stage == opening:
+			d.drop(ctx, u) // its client has not been told of it yet, and is refused
+		default:
 			d.end(ctx, u, packet.UploadFinishInfo{Reason: "nobody has gone on with the upload"})
 		}
 	}

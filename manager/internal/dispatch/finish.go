@@ -193,8 +193,10 @@ func (d *Dispatcher) fail(ctx context.Context, u *upload, err error) {
 		d.Log.ErrorContext(ctx, "upload not finished", "upload", u.ID, "err", err)
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		u.tell(packet.UploadInterrupted{UploadID: string(u.ID), Reason: cloud.TextOf(err)})
-		d.drop(ctx, u)
+		if u.stage != ended {
+			u.tell(packet.UploadInterrupted{UploadID: string(u.ID), Reason: cloud.TextOf(err)})
+			d.drop(ctx, u)
+		}
 		return
 	}
 	if kind == nil {

@@ -17,34 +17,45 @@ import (
 	"discordcloud/pkg/packet"
 )
 
-// PartStored records a part that the service says it has stored. A nil error
-// is durable; a part that was stored before with the same content is as good.
-// ErrExists if it was stored with another, ErrNotFound if this connection does
-// not hold the upload, ErrInvalid for what cannot be true.
-func (s *Service) PartStored(ctx context.Context, p packet.PartStored) error {
+// PartStored records a part that the service says it has stored, and answers by
+// reply: a nil error is durable; a part that was stored before with the same
+// content is as good. ErrExists if it was stored with another, ErrNotFound if
+// this connection does not hold the upload, ErrInvalid for what cannot be true.
+// The reply comes before the service is told to close the upload.
+func (s *Service) PartStored(ctx context.Context, p packet.PartStored, reply func(error)) {
 	d := s.d
-	err := s.partStored(ctx, p)
+	u, err := s.partStored(ctx, p)
 	if err != nil {
 		d.mu.Lock()
 		d.refused++
 		d.mu.Unlock()
 		d.Log.WarnContext(ctx, "part refused", "service", s.id, "upload", p.UploadID, "part", p.Part, "err", err)
 	}
-	return err
+	reply(err)
+	if err != nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if u.missing == 0 && u.stage == running {
+		u.stage = concluding
+		ctx := context.WithoutCancel(ctx)
+		d.background.Go(func() { d.conclude(ctx, u) })
+	}
 }
 
-func (s *Service) partStored(ctx context.Context, p packet.PartStored) error {
+func (s *Service) partStored(ctx context.Context, p packet.PartStored) (*upload, error) {
 	d := s.d
 	d.mu.Lock()
 	u := d.uploads[cloud.UploadID(p.UploadID)]
 	held := u != nil && u.slot != nil && u.slot.service == s && u.stage == running
 	d.mu.Unlock()
 	if !held {
-		return cloud.UserErrorf(cloud.ErrNotFound, "this connection does not hold the upload")
+		return nil, cloud.UserErrorf(cloud.ErrNotFound, "this connection does not hold the upload")
 	}
 	chunks, err := u.chunksOf(p, d.Service.Channels)
 	if err != nil {
-		return err
+		return nil, err
 	}
 
 	// From here on it is recorded, whoever leaves: it lies in Discord.
@@ -55,28 +66,23 @@ func (s *Service) partStored(ctx context.Context, p packet.PartStored) error {
 	switch err := d.Store.AddPart(ctx, u.ID, p.Part, chunks); {
 	case errors.Is(err, cloud.ErrExists):
 		if err := d.sameAsStored(ctx, u, p.Part, chunks); err != nil {
-			return err
+			return nil, err
 		}
 	case err != nil:
-		return fmt.Errorf("record part: %w", err)
+		return nil, fmt.Errorf("record part: %w", err)
 	}
+	// Counted anew: what seemed to fail before may be there.
 	stored, err := d.Store.PartsStored(ctx, u.ID)
 	if err != nil {
-		return fmt.Errorf("count parts: %w", err)
+		return nil, fmt.Errorf("count parts: %w", err)
 	}
-
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	u.missing = u.Parts() - count(stored)
 	if t := cleanType(p.Type); p.Part == 0 && t != "" {
 		u.kind = t
 	}
-	if u.missing == 0 && u.stage == running {
-		u.stage = concluding
-		ctx := context.WithoutCancel(ctx)
-		d.background.Go(func() { d.conclude(ctx, u) })
-	}
-	return nil
+	return u, nil
 }
 
 // count is the number of parts in ranges.

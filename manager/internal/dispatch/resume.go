@@ -87,6 +87,8 @@ func (c *Client) resume(ctx context.Context, id cloud.UploadID, reply func(packe
 	if u.missing == 0 {
 		return c.resumeWhole(ctx, u, stored, reply)
 	}
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
 	r := c.Reserve()
 	sl, err := r.slot(ctx)
 	if err != nil {
@@ -161,6 +163,10 @@ func (c *Client) takeOver(ctx context.Context, id cloud.UploadID, reply func(pac
 	}
 	u.name, u.path = u.Name, u.folderPath()
 	reply(c.resumed(u, stored))
+	if u.told { // to the connection before
+		u.told = false
+		u.finishStage(false)
+	}
 	if u.stage == waiting {
 		u.tell(packet.UploadOverwriteRequest{UploadID: string(id), FileName: u.name, FilePath: u.path})
 	}

@@ -133,9 +133,15 @@ func (r *Reservation) Drop() {
 	}
 }
 
+// answerTime bounds how long a request for an upload may take: its client waits
+// for ten seconds, and does not hear what comes later.
+const answerTime = 9500 * time.Millisecond
+
 // Upload begins an upload in the slot of a reservation, for which it waits.
 // reply is called once with the answer, before anything else is sent about it.
 func (c *Client) Upload(ctx context.Context, r *Reservation, q Request, reply func(packet.UploadResponse)) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
 	u, err := c.prepare(ctx, q)
 	if err != nil || u.Size == 0 {
 		r.Drop()
@@ -288,17 +294,23 @@ func (d *Dispatcher) open(ctx context.Context, u *upload, confirmed [][2]int64) 
 			d.mu.Unlock()
 			return nil
 		}
-		if err != nil && u.slot == sl {
+		if u.slot == sl {
 			u.slot = nil
-			if errors.Is(err, errRefused) {
+			switch {
+			case errors.Is(err, errRefused):
 				d.pool.free(sl) // it is there, and had its reasons
-			} else {
+			case ctx.Err() != nil:
+				d.shut(ctx, sl, u.ID) // it had less time than it may take
+			default:
 				sl.upload = nil
 				sl.service.link.Close("an upload was not opened") // frees the slot
 			}
 		}
 		d.mu.Unlock()
 		d.Log.WarnContext(ctx, "upload not opened by its service", "service", sl.service.id, "upload", u.ID, "err", err)
+		if ctx.Err() != nil {
+			break
+		}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -343,6 +355,9 @@ func (u *upload) finishStage(lost bool) {
 
 // end tells how u ended and forgets it. d.mu is held.
 func (d *Dispatcher) end(ctx context.Context, u *upload, outcome packet.UploadFinishInfo) {
+	if u.stage == ended {
+		return // told already
+	}
 	u.finishStage(false)
 	outcome.UploadID = string(u.ID)
 	u.tell(outcome)

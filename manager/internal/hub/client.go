@@ -117,6 +117,7 @@ func (c *client) handle(ctx context.Context, m packet.Message) {
 	room := c.room
 	switch {
 	case h.inOrder:
+		defer c.hub.survive(c.conn, m)
 		fail(h.do(c, ctx, m))
 		return
 	case h.queues != nil:
@@ -133,6 +134,7 @@ func (c *client) handle(ctx context.Context, m packet.Message) {
 	}
 	c.work.Go(func() {
 		defer func() { <-room }()
+		defer c.hub.survive(c.conn, m)
 		fail(do(c, ctx, m))
 	})
 }

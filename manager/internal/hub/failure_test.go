@@ -346,7 +346,7 @@ func TestEmpty(t *testing.T) {
 // Idle uploads are aborted, and their client is told.
 func TestExpiry(t *testing.T) {
 	w := newWorld(t, func(d *dispatch.Options, _ *hub.Options) {
-		d.Idle, d.Expiry = time.Nanosecond, 5*time.Millisecond
+		d.Idle, d.Expiry = 100*time.Millisecond, 5*time.Millisecond
 	})
 	s := w.service(1)
 	c := w.v2(w.user("ada"))

@@ -23,6 +23,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -158,10 +159,19 @@ func (h *Hub) close() {
 
 // Close codes (RFC 6455 §7.4.1, and its registry).
 const (
-	closeNormal  = 1000
-	closeGoing   = 1001 // the manager stops
-	closeRefused = 1008
+	closeNormal   = 1000
+	closeGoing    = 1001 // the manager stops
+	closeRefused  = 1008
+	closeInternal = 1011
 )
+
+// survive ends one connection, and nothing else, for a fault of ours.
+func (h *Hub) survive(conn *packet.Conn, m packet.Message) {
+	if fault := recover(); fault != nil {
+		h.Log.Error("panic over a packet", "packet", m.ID, "err", fault, "stack", string(debug.Stack()))
+		conn.Close(closeInternal, "internal error")
+	}
+}
 
 // signOut ends the connections of sessions that have ended.
 func (h *Hub) signOut(s event.Session) {

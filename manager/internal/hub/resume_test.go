@@ -80,6 +80,7 @@ func TestResume_Restart(t *testing.T) {
 	w.service(1)
 	c = w.v2(u)
 	// What the user was asked before, he is asked again.
+	expect[packet.UploadStageFinish](c)
 	if p := expect[packet.UploadOverwriteRequest](c); p.UploadID != open.UploadID || p.FileName != "taken" || p.FilePath != "/" {
 		t.Errorf("got %+v", p)
 	}
@@ -191,6 +192,7 @@ func TestResume_ClientLeaves(t *testing.T) {
 	w.state(open.UploadID, meta.UploadWaiting)
 
 	c = w.v2(u)
+	expect[packet.UploadStageFinish](c)
 	expect[packet.UploadOverwriteRequest](c)
 	confirmed(t, ask[packet.UploadResponse](c, packet.UploadResume{UploadID: r.UploadID}), packet.Range{0, 0})
 
@@ -205,6 +207,7 @@ func TestResume_ClientLeaves(t *testing.T) {
 	if p := expect[packet.UploadInterrupted](c); p.UploadID != open.UploadID {
 		t.Errorf("got %+v", p)
 	}
+	expect[packet.UploadStageFinish](d)
 	if p := expect[packet.UploadOverwriteRequest](d); p.UploadID != open.UploadID {
 		t.Errorf("got %+v", p)
 	}

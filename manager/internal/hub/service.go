@@ -49,13 +49,16 @@ func (h *Hub) runService(ctx context.Context, conn *packet.Conn, role policy.Rol
 		}
 	}()
 	err := conn.Run(ctx, func(ctx context.Context, m packet.Message) {
+		defer h.survive(conn, m)
 		switch p := m.Data.(type) {
 		case packet.PartStored:
-			answer := packet.Packet(packet.Boolean{Success: true})
-			if err := s.PartStored(ctx, p); err != nil {
-				answer = packet.ErrorOf(err)
-			}
-			_ = m.Reply(answer) // fails only with the connection
+			s.PartStored(ctx, p, func(err error) {
+				answer := packet.Packet(packet.Boolean{Success: true})
+				if err != nil {
+					answer = packet.ErrorOf(err)
+				}
+				_ = m.Reply(answer) // fails only with the connection
+			})
 		case packet.UploadFailed:
 			s.Failed(ctx, p)
 		default:
