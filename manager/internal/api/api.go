@@ -12,8 +12,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"discordcloud/manager/internal/auth"
 	"discordcloud/manager/internal/event"
@@ -50,8 +52,10 @@ type Options struct {
 	// TrustedProxies, as addresses or prefixes ("10.0.0.0/8"), may say on whose
 	// behalf they ask (X-Forwarded-*).
 	TrustedProxies []string
-	Log            *slog.Logger // nil is silent
-	Version        string
+	// BodyTime is how long the body of a request below /api may take; 0 is 30 s.
+	BodyTime time.Duration
+	Log      *slog.Logger // nil is silent
+	Version  string
 }
 
 // ServiceInfo is a connected service as its users may see it.
@@ -87,6 +91,14 @@ func New(o Options) http.Handler {
 		a.log = slog.New(slog.DiscardHandler)
 	}
 	a.sender.Log = a.log
+	if a.BodyTime <= 0 {
+		a.BodyTime = 30 * time.Second
+	}
+	if u, err := url.Parse(o.PublicURL); err == nil && u.Host != "" {
+		if err := a.guard.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
+			a.log.Error("the public address is no origin", "err", err)
+		}
+	}
 	for _, origin := range o.PageOrigins {
 		if err := a.guard.AddTrustedOrigin(origin); err != nil {
 			a.log.Error("not an origin of pages", "origin", origin, "err", err)

@@ -67,6 +67,7 @@ func goneV1(instead string) error {
 
 func (a *api) serveV1(w http.ResponseWriter, r *http.Request, rt *route) {
 	label(w, rt.path)
+	a.bound(w, r)
 	h := w.Header()
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Cache-Control", "no-store")

@@ -32,6 +32,7 @@ func newPage(files fs.FS) *page {
 }
 
 func (a *api) servePage(w http.ResponseWriter, r *http.Request) {
+	a.bound(w, r)
 	h := w.Header()
 	h.Set("Content-Security-Policy", a.contentSecurity(r))
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {

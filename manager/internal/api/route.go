@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"discordcloud/manager/internal/auth"
 	"discordcloud/manager/internal/policy"
@@ -161,6 +162,7 @@ func (a *api) serveRoute(rt *route) http.Handler {
 
 // serveAPI answers all below /api.
 func (a *api) serveAPI(w http.ResponseWriter, r *http.Request) {
+	a.bound(w, r)
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
@@ -196,12 +198,29 @@ func (q *call) decode(into any) error {
 		}
 	}
 	if err == nil {
+		// From here on a silent client is one that waits.
+		_ = http.NewResponseController(q.w).SetReadDeadline(time.Time{})
 		return nil
 	}
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return cloud.UserErrorf(cloud.ErrTooLarge, "the body has more than %d bytes", tooLarge.Limit)
 	}
 	return fmt.Errorf("%w: %w", cloud.UserErrorf(cloud.ErrInvalid, "the body is not the JSON record that is expected"), err)
+}
+
+// answerTime is how long a receiver may take for an answer that is not a
+// transfer: those renew their time as they go.
+const answerTime = 2 * time.Minute
+
+// bound sets how long the other side may take to send a body, if there is one,
+// and to receive the answer. net/http lifts both before the next request. It
+// fails on what is no connection, which does not hang either.
+func (a *api) bound(w http.ResponseWriter, r *http.Request) {
+	rc := http.NewResponseController(w)
+	_ = rc.SetWriteDeadline(time.Now().Add(answerTime))
+	if r.ContentLength != 0 {
+		_ = rc.SetReadDeadline(time.Now().Add(a.BodyTime))
+	}
 }
 
 // answer writes a JSON record.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -369,31 +370,62 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// TestSlowBody sends a part of a body and then nothing: the sender must not hold
+// the request for ever.
+func TestSlowBody(t *testing.T) {
+	w := open(t, func(o *api.Options) { o.BodyTime = 50 * time.Millisecond })
+	for path, status := range map[string]string{"/api/login": "400", "/api/me": "404", "/api/logout": "401", "/login": "404", "/": "404"} {
+		conn, err := net.Dial("tcp", w.srv.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"user", path)
+		if b, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 "+status+" ") {
+			t.Errorf("%s: %q, %v", path, b, err)
+		}
+		conn.Close()
+	}
+}
+
+func TestPublicURL(t *testing.T) {
+	w := open(t, func(o *api.Options) { o.PublicURL = "https://cloud.example/" })
+	w.person(t, "ada")
+	// Behind a proxy that asks under a name of its own.
+	want(t, w.ask(t, "POST", "/api/login", "", record{"username": "ada", "password": password}, "Origin", "https://cloud.example"), 200)
+	want(t, w.ask(t, "POST", "/api/login", "", record{"username": "ada", "password": password}, "Origin", "https://other.example"), 403)
+}
+
+// BenchmarkDownload compares a download through all layers, opening 64 MiB of
+// sealed segments, to a plain copy over the same kind of connection.
 func BenchmarkDownload(b *testing.B) {
 	w := open(b, nil)
 	ada := w.person(b, "ada")
-	const size = 64 << 20
+	plain := blobtest.Pattern(64 << 20)
 	w.PartSize = 10_223_616
-	file := w.Put(b, ada.Principal, "/big.bin", make([]byte, size), false)
-	b.Run("content", func(b *testing.B) {
-		b.SetBytes(size)
-		for b.Loop() {
-			a := w.ask(b, "GET", target(file.ID, "/content"), ada.token, nil)
-			if len(a.body) != size {
-				b.Fatal(a.status)
+	file := w.Put(b, ada.Principal, "/big.bin", plain, false)
+	copied := newServer(b, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(plain) }))
+	for name, url := range map[string]string{"content": w.srv.URL + target(file.ID, "/content"), "copy": copied.URL} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(plain)))
+			for b.Loop() {
+				r, err := http.NewRequestWithContext(b.Context(), "GET", url, nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				r.Header.Set("Authorization", "Bearer "+ada.token)
+				res, err := http.DefaultClient.Do(r)
+				if err != nil {
+					b.Fatal(err)
+				}
+				n, err := io.Copy(io.Discard, res.Body)
+				if err != nil || n != int64(len(plain)) {
+					b.Fatalf("status %d, %d bytes, %v", res.StatusCode, n, err)
+				}
+				res.Body.Close()
 			}
-		}
-	})
-	b.Run("copy", func(b *testing.B) {
-		plain := make([]byte, size)
-		mux := http.NewServeMux()
-		mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(plain) })
-		srv := &world{srv: newServer(b, mux)}
-		b.SetBytes(size)
-		for b.Loop() {
-			if a := srv.get(b, "/"); len(a.body) != size {
-				b.Fatal(a.status)
-			}
-		}
-	})
+		})
+	}
 }

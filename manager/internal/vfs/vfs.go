@@ -142,6 +142,9 @@ func (f *FS) Path(ctx context.Context, who policy.Principal, id cloud.EntryID) (
 		return nil, err
 	}
 	for i := len(all) - 2; i >= 0; i-- {
+		if _, can := policy.Access(who.User, all[i]); can != policy.Nothing {
+			continue // as most are, even without a share
+		}
 		_, err := f.Entry(ctx, who, all[i].ID)
 		if errors.Is(err, cloud.ErrNotFound) {
 			return all[i+1:], nil
