@@ -156,11 +156,12 @@ func freeNames(f *fixture) {
 	f.folders(ann, "full/x")
 	full := must(f.Child(f.ctx, cloud.Root, "full", ann))(f)
 	x := f.folders(ann, "other/x")
-	for n := 1; n <= meta.FreeNames; n++ {
-		r := must(f.Move(f.ctx, x.ID, full.ID, "x", meta.ConflictRename, nil))(f)
-		f.same("name", r.After.Name, fmt.Sprintf("x (%d)", n))
-		x = f.folders(ann, "other/x")
+	for n := 1; n < meta.FreeNames; n++ {
+		f.folders(ann, fmt.Sprintf("full/x (%d)", n))
 	}
+	r := must(f.Move(f.ctx, x.ID, full.ID, "x", meta.ConflictRename, nil))(f)
+	f.same("last name", r.After.Name, fmt.Sprintf("x (%d)", meta.FreeNames))
+	x = f.folders(ann, "other/x")
 	_, err := f.Move(f.ctx, x.ID, full.ID, "x", meta.ConflictRename, nil)
 	f.is(err, cloud.ErrExists)
 	unsplit := "a." + long(252)

@@ -140,7 +140,7 @@ var tree = []testcase{
 	{"walk while it changes", func(f *fixture) {
 		ann := f.user("ann")
 		var made []string
-		for i := range 150 { // more than a page of any sensible size
+		for i := range 100 { // more than a page of any sensible size
 			name := fmt.Sprintf("%03d", i)
 			made = append(made, name)
 			f.folders(ann, "a/"+name)
@@ -191,9 +191,9 @@ func walk(f *fixture) {
 	f.file(ann, "b/hidden/file", 1)
 	must(f.SetPublic(f.ctx, hidden.ID, false, nil))(f)
 	var want []string
-	for i := range 200 {
+	for i := range 150 {
 		name := fmt.Sprintf("many/%c%03d", "Ff"[i%2], i/2)
-		if i%3 == 0 {
+		if i%9 == 0 {
 			f.file(ann, name, 1)
 		} else {
 			f.folders(ann, name)

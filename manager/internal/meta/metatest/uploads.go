@@ -163,7 +163,7 @@ var uploads = []testcase{
 		f.fill(u) // none of it is in the way
 	}},
 	{"leaves", func(f *fixture) {
-		u := f.upload(f.user("ann"), "file", 300) // chunks of one byte: more than a page of any sensible size
+		u := f.upload(f.user("ann"), "file", 150) // chunks of one byte: more than a page of any sensible size
 		u.PartSize = 1
 		f.begin(u)
 		var want []meta.Stored
