@@ -11,7 +11,8 @@ import (
 type Mode int
 
 const (
-	// Off sets no rate limits. Sizes are still checked.
+	// Off sets no rate limits, and says so: the headers tell of one that never
+	// binds. Sizes are still checked.
 	Off Mode = iota
 	// Live behaves as the live service was seen to: some limits are hidden from
 	// the headers, and a request may hold 200 MiB.
@@ -49,7 +50,7 @@ func (m *Mode) UnmarshalText(text []byte) error {
 // directory, without rate limits.
 type Config struct {
 	// Dir keeps the database and the attachments. Empty stands for a temporary
-	// directory that Close removes. Only one Server may use a Dir at a time.
+	// directory that Close removes. Only one Server can use a Dir at a time.
 	Dir string
 	// Token is the first bot's token, without "Bot ". Empty stands for the one
 	// that Dir holds, or for a new one.

@@ -401,6 +401,9 @@ func TestEdit(t *testing.T) {
 	}
 	other := client{t, s, token}
 	other.wantCode(403, 50005, "PATCH", path, map[string]any{"content": "mine"})
+	if a := other.multi("PATCH", path, files(pattern(1))...); a.status != 403 {
+		t.Errorf("another bot's file: %d %s", a.status, a.body)
+	}
 	other.want(200, "PATCH", path, map[string]any{"flags": 4})
 	if n := filesOnDisk(t, s); n != 2 {
 		t.Errorf("%d files on disk, want 2", n)

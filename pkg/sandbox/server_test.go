@@ -136,6 +136,31 @@ func TestServer_TemporaryDir(t *testing.T) {
 	}
 }
 
+func TestServer_Dir(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a b?c%20#d")
+	s := start(t, sandbox.Config{Dir: dir})
+	if again, err := sandbox.Open(sandbox.Config{Dir: dir}); err == nil {
+		t.Error("two servers share a directory")
+		_ = again.Close()
+	}
+	dial(t, s).post(files(pattern(10))...)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		s, err := sandbox.Open(sandbox.Config{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if list, err := s.Attachments(); err != nil || len(list) != 1 {
+			t.Errorf("attachments: %v, %v", list, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestServer_Token(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, sandbox.Config{Dir: dir})

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"sync"
 
@@ -49,6 +50,7 @@ CREATE INDEX IF NOT EXISTS attachments_message ON attachments (message, place);
 type store struct {
 	read  *sql.DB
 	write *sql.DB
+	lock  *sql.DB
 	mu    sync.Mutex // held from a change's begin until its events are out
 }
 
@@ -58,12 +60,28 @@ type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-func openStore(dir string, sync bool) (*store, error) {
+func openStore(dir string, sync bool) (st *store, err error) {
 	level := "FULL" // in WAL mode, NORMAL may lose commits in a power cut
 	if !sync {
 		level = "OFF"
 	}
-	dsn := "file:" + filepath.ToSlash(filepath.Join(dir, "sandbox.db")) +
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	uri := func(name string) string {
+		return (&url.URL{Scheme: "file", Path: filepath.ToSlash(filepath.Join(dir, name))}).String()
+	}
+	lock, err := lockStore(uri("lock.db"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = lock.Close() // the first error tells more
+		}
+	}()
+	dsn := uri("sandbox.db") +
 		"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(" + level + ")&_txlock=immediate"
 	write, err := sql.Open("sqlite", dsn)
 	if err != nil {
@@ -81,11 +99,26 @@ func openStore(dir string, sync bool) (*store, error) {
 	}
 	read.SetMaxOpenConns(8)
 	read.SetMaxIdleConns(8)
-	return &store{read: read, write: write}, nil
+	return &store{read: read, write: write, lock: lock}, nil
+}
+
+// lockStore holds a database that is there to be locked: the system gives it
+// free however this process ends, on every platform.
+func lockStore(dsn string) (*sql.DB, error) {
+	lock, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, err
+	}
+	lock.SetMaxOpenConns(1)
+	if _, err := lock.Exec(`BEGIN EXCLUSIVE`); err != nil {
+		_ = lock.Close() // the first error tells more
+		return nil, fmt.Errorf("the directory is in use: %w", err)
+	}
+	return lock, nil
 }
 
 func (st *store) close() error {
-	return errors.Join(st.read.Close(), st.write.Close())
+	return errors.Join(st.read.Close(), st.write.Close(), st.lock.Close())
 }
 
 // change is a write transaction, with what is to happen once it has committed.
