@@ -111,7 +111,7 @@ func (s *Server) createChannel(c *call) error {
 			ch.position = n
 		}
 		out = renderChannel(ch, 0)
-		x.then(func() { s.hub.announce(ch.id, "CHANNEL_CREATE", intentGuilds, out) })
+		x.then(func() { s.hub.announce("CHANNEL_CREATE", intentGuilds, out) })
 		if err := x.putChannel(ctx, ch); err != nil {
 			return err
 		}
@@ -142,7 +142,7 @@ func (s *Server) editChannel(c *call) error {
 	}
 	ctx := c.ctx()
 	err = s.store.update(ctx, func(x *change) error {
-		x.then(func() { s.hub.announce(ch.id, "CHANNEL_UPDATE", intentGuilds, out) })
+		x.then(func() { s.hub.announce("CHANNEL_UPDATE", intentGuilds, out) })
 		res, err := x.ExecContext(ctx, `UPDATE channels SET name = ?, topic = ?, position = ?, parent = ?, nsfw = ?, slowmode = ?, overwrites = ?
 			WHERE id = ?`, ch.name, ch.topic, ch.position, ch.parent, ch.nsfw, ch.slowmode, string(ch.overwrites), ch.id)
 		if err != nil {
@@ -191,7 +191,7 @@ func (s *Server) removeChannel(ctx context.Context, ch id, out channelJSON) erro
 				return err
 			}
 		}
-		x.then(func() { s.hub.announce(ch, "CHANNEL_DELETE", intentGuilds, out) })
+		x.then(func() { s.hub.announce("CHANNEL_DELETE", intentGuilds, out) })
 		return nil
 	})
 	if err != nil {

@@ -56,7 +56,7 @@ type answer struct {
 	body   []byte
 }
 
-// json is the answer's body as T.
+// decode is the answer's body as T.
 func decode[T any](t testing.TB, a answer) T {
 	t.Helper()
 	var v T
@@ -170,7 +170,7 @@ func (c client) wantCode(status, code int, method, path string, v any) failure {
 	return f
 }
 
-// file is a part of a multipart body. Without a name it is a field.
+// part is one of a multipart body. Without a name it is a field.
 type part struct {
 	field, name string
 	body        []byte

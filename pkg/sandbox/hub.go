@@ -134,8 +134,8 @@ func (h *hub) forget() {
 	}
 }
 
-// announce sends an event about a channel to the sessions with an intent.
-func (h *hub) announce(_ id, name string, intent int64, data any) {
+// announce sends an event to the sessions with an intent.
+func (h *hub) announce(name string, intent int64, data any) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.forget()

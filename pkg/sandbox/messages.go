@@ -196,10 +196,10 @@ func (s *Server) removeMessages(ctx context.Context, ch id, ids []id, bulk bool)
 			switch {
 			case len(gone) == 0:
 			case bulk:
-				s.hub.announce(ch, "MESSAGE_DELETE_BULK", intentMessages, map[string]any{"ids": gone, "channel_id": ch, "guild_id": s.guild})
+				s.hub.announce("MESSAGE_DELETE_BULK", intentMessages, map[string]any{"ids": gone, "channel_id": ch, "guild_id": s.guild})
 			default:
 				for _, i := range gone {
-					s.hub.announce(ch, "MESSAGE_DELETE", intentMessages, map[string]any{"id": i, "channel_id": ch, "guild_id": s.guild})
+					s.hub.announce("MESSAGE_DELETE", intentMessages, map[string]any{"id": i, "channel_id": ch, "guild_id": s.guild})
 				}
 			}
 		})

@@ -88,7 +88,7 @@ func (s *Server) createWebhook(c *call) error {
 
 func (s *Server) announceWebhook(x *change, w webhook) {
 	x.then(func() {
-		s.hub.announce(w.channel, "WEBHOOKS_UPDATE", intentWebhooks, map[string]any{"guild_id": w.guild, "channel_id": w.channel})
+		s.hub.announce("WEBHOOKS_UPDATE", intentWebhooks, map[string]any{"guild_id": w.guild, "channel_id": w.channel})
 	})
 }
 
