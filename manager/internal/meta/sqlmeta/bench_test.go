@@ -27,7 +27,7 @@ func crowded(b *testing.B, n int) (s *Store, big, tree cloud.EntryID) {
 		folders[name] = e.ID
 	}
 	const numbers = `WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < %d) `
-	const file = `'file', ?1, i %% 3 > 0, unhex(printf('%%032x', i + %d)), i, 'type/' || (i %% 20), 0, i, 0 FROM n`
+	const file = `'file', ?1, i %% 3 > 0, unhex(printf('%%032x', i + %d)), i, 'type/' || (i %% 2), 0, i, 0 FROM n`
 	const columns = `INSERT INTO entries (parent_id, name, name_key, kind, owner_id, public, object_id, size, type, created_at, updated_at, modified_at) `
 	for _, statement := range []string{
 		fmt.Sprintf(numbers+`INSERT INTO objects (id, state, size, created_at, finished_at, state_at)

@@ -118,15 +118,31 @@ func listKind(ctx context.Context, q querier, query meta.Query, kind cloud.Kind,
 		than, dir = "<", " DESC"
 	}
 	args := []any{query.Viewer, query.Parent, kind, limit, skip}
-	from := ""
+	from := []string{""}
 	if after != nil {
 		key, tie := after.values(by)
-		from = fmt.Sprintf(` AND (%s, %s) %s (?6, ?7)`, o.key, o.tie, than)
 		args = append(args, key, tie)
+		from[0] = fmt.Sprintf(` AND (%s, %s) %s (?6, ?7)`, o.key, o.tie, than)
+		if o.tie == "e.id" {
+			// SQLite does not seek by a pair whose second is the row's number,
+			// and would read all entries of the same type before each page.
+			from = []string{fmt.Sprintf(` AND %s = ?6 AND e.id %s ?7`, o.key, than), fmt.Sprintf(` AND %s %s ?6`, o.key, than)}
+		}
 	}
 	sorted := fmt.Sprintf(` ORDER BY %s%s, %s%s`, o.key, dir, o.tie, dir)
-	return rows(ctx, q, scanEntry, selectEntry+`e.id IN (SELECT e.id FROM entries e
-		WHERE e.parent_id = ?2 AND e.kind = ?3 AND `+visible+from+sorted+` LIMIT ?4 OFFSET ?5)`+sorted, args...)
+	var all []cloud.Entry
+	for _, where := range from {
+		args[3] = limit - len(all)
+		some, err := rows(ctx, q, scanEntry, selectEntry+`e.id IN (SELECT e.id FROM entries e
+			WHERE e.parent_id = ?2 AND e.kind = ?3 AND `+visible+where+sorted+` LIMIT ?4 OFFSET ?5)`+sorted, args...)
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, some...); len(all) == limit {
+			break
+		}
+	}
+	return all, nil
 }
 
 // Count implements meta.Tree.
