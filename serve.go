@@ -81,7 +81,7 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 				Log: log.With("part", "upload", "service", i+1),
 			},
 			// One engine for the whole process: its limits are shared.
-			OpenStore: func(packet.Configure) (upload.Store, error) { return blobs, nil },
+			OpenStore: func(packet.Configure) (upload.Store, error) { return shared{blobs}, nil },
 			Memory:    memory,
 			Log:       log.With("part", "upload", "service", i+1),
 		})
@@ -108,6 +108,10 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 	}
 	return err
 }
+
+// shared hides that a store can be closed: it lives longer than the service
+// that gets it.
+type shared struct{ upload.Store }
 
 // needSomeSecrets reports a set of keys that is neither complete nor empty.
 func (a *app) needSomeSecrets(s secretSettings) {
