@@ -13,12 +13,14 @@ import (
 	"discordcloud/pkg/cloud"
 )
 
-// subject is what the requests of the matrix are about, made anew for each.
+// subject is what the requests of the matrix are about.
 type subject struct {
+	n            int // of the cell
 	file, folder cloud.Entry
-	link         string // signed, to the file
-	token        string // of who asks; "" for none
-	user         string // somebody else, whose password is known
+	other        cloud.Entry // a file that is not asked for
+	link         string      // signed, to the file
+	token        string      // of who asks; "" for none
+	user         string      // somebody else, whose password is known
 }
 
 // samples has one request for each route that succeeds for whoever may make it.
@@ -37,7 +39,7 @@ var samples = map[string]func(s subject) (target string, body any, on *cloud.Ent
 	"DELETE /api/sessions/{id}": func(s subject) (string, any, *cloud.Entry) { return "/api/sessions/", nil, nil }, // see below
 	"GET /api/users":            func(subject) (string, any, *cloud.Entry) { return "/api/users", nil, nil },
 	"POST /api/users": func(s subject) (string, any, *cloud.Entry) {
-		return "/api/users", record{"username": fmt.Sprintf("n%d", s.file.ID), "password": password}, nil
+		return "/api/users", record{"username": fmt.Sprintf("n%d", s.n), "password": password}, nil
 	},
 	"GET /api/services": func(subject) (string, any, *cloud.Entry) { return "/api/services", nil, nil },
 	"GET /api/debug":    func(subject) (string, any, *cloud.Entry) { return "/api/debug", nil, nil },
@@ -78,7 +80,7 @@ var samples = map[string]func(s subject) (target string, body any, on *cloud.Ent
 		return "/login" + query("username", s.user, "password", password), nil, nil
 	},
 	"GET /register": func(s subject) (string, any, *cloud.Entry) {
-		return "/register" + query("username", fmt.Sprintf("v%d", s.file.ID), "password", password, "adminToken", s.token), nil, nil
+		return "/register" + query("username", fmt.Sprintf("v%d", s.n), "password", password, "adminToken", s.token), nil, nil
 	},
 	"GET /update-password": func(s subject) (string, any, *cloud.Entry) {
 		return "/update-password" + query("username", s.user, "previousPassword", password, "newPassword", password+"2"), nil, nil
@@ -110,6 +112,7 @@ func TestMatrix(t *testing.T) {
 	if len(routes) != len(samples) {
 		t.Errorf("%d routes, %d samples", len(routes), len(samples))
 	}
+	shared := w.subject(t, 0)
 	kinds := []string{
 		"nobody", "owner", "reader", "other", "root", "ticket", "foreign ticket", "expired ticket", "service password", "signed link",
 	}
@@ -122,21 +125,25 @@ func TestMatrix(t *testing.T) {
 		}
 		for _, kind := range kinds {
 			n++
-			t.Run(rt.Method+" "+rt.Path+" as "+kind, func(t *testing.T) { w.cell(t, rt, kind, sample, n) })
+			t.Run(rt.Method+" "+rt.Path+" as "+kind, func(t *testing.T) {
+				s := shared
+				if s.n = n; rt.Method != http.MethodGet || rt.Path == "/update-password" {
+					s = w.subject(t, n) // it may go, or change
+				}
+				w.cell(t, rt, kind, sample, s)
+			})
 		}
 	}
 }
 
-func (w *world) cell(t *testing.T, rt api.RouteFacts, kind string, sample func(subject) (string, any, *cloud.Entry), n int) {
-	if rt.Path == "/register" {
-		w.pass(2 * time.Hour) // refusals are counted
-	}
-	// Everything private, all of it fresh: a cell may delete, sign out, change.
+// subject makes everything private, owned by "owner" and shared with "reader".
+func (w *world) subject(t *testing.T, n int) subject {
+	t.Helper()
 	owner, reader := w.signIn(t, "owner"), w.signIn(t, "reader")
-	s := subject{user: w.person(t, fmt.Sprintf("user%d", n)).Name}
+	s := subject{n: n, user: w.person(t, fmt.Sprintf("user%d", n)).Name}
 	s.file = w.Put(t, owner.Principal, fmt.Sprintf("/file%d.txt", n), []byte("x"), false)
 	s.folder = w.Folder(t, owner.Principal, fmt.Sprintf("/folder%d", n))
-	other := w.Put(t, owner.Principal, fmt.Sprintf("/other%d.txt", n), []byte("x"), false)
+	s.other = w.Put(t, owner.Principal, fmt.Sprintf("/other%d.txt", n), []byte("x"), false)
 	if _, err := w.FS.SetPublic(t.Context(), owner.Principal, s.folder.ID, false); err != nil {
 		t.Fatal(err)
 	}
@@ -145,6 +152,14 @@ func (w *world) cell(t *testing.T, rt api.RouteFacts, kind string, sample func(s
 			t.Fatal(err)
 		}
 	}
+	return s
+}
+
+func (w *world) cell(t *testing.T, rt api.RouteFacts, kind string, sample func(subject) (string, any, *cloud.Entry), s subject) {
+	if rt.Path == "/register" {
+		w.pass(2 * time.Hour) // refusals are counted
+	}
+	owner, reader := w.signIn(t, "owner"), w.signIn(t, "reader")
 
 	// Who asks, and with what in hand.
 	var who policy.Principal // as the policy should be asked
@@ -180,7 +195,7 @@ func (w *world) cell(t *testing.T, rt api.RouteFacts, kind string, sample func(s
 			who = policy.Principal{}
 		}
 	case "foreign ticket":
-		issue(other.ID)
+		issue(s.other.ID)
 	case "service password":
 		s.token = servicePassword
 	case "signed link":

@@ -231,20 +231,26 @@ func TestLogin_Time(t *testing.T) {
 	if _, err := slow.CreateFirst(t.Context(), "", true, "ada", password, home); err != nil {
 		t.Fatal(err)
 	}
-	fastest := func(name string) time.Duration {
-		best := time.Hour
-		for range 12 {
-			w.pass(time.Hour) // beyond all limits
-			start := time.Now()
-			_, err := slow.Login(t.Context(), name, "wrong password", home)
-			mustBe(t, err, cloud.ErrUnauthenticated)
-			best = min(best, time.Since(start))
-		}
-		return best
+	took := func(name string) time.Duration {
+		w.pass(time.Hour) // beyond all limits
+		start := time.Now()
+		_, err := slow.Login(t.Context(), name, "wrong password", home)
+		mustBe(t, err, cloud.ErrUnauthenticated)
+		return time.Since(start)
 	}
-	known, unknown := fastest("ada"), fastest("nobody")
-	if unknown < known/2 || known < unknown/2 {
-		t.Errorf("a known name takes %v, an unknown one %v", known, unknown)
+	// The fastest of many, in turns, until they are alike: on a busy machine that
+	// takes a while, and without the hash it would never come to be.
+	known, unknown := time.Hour, time.Hour
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		for range 10 {
+			known, unknown = min(known, took("ada")), min(unknown, took("nobody"))
+		}
+		if unknown > known*3/4 && known > unknown*3/4 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("a known name takes %v, an unknown one %v", known, unknown)
+		}
 	}
 }
 

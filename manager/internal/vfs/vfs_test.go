@@ -3,6 +3,7 @@ package vfs_test
 import (
 	"bytes"
 	"context"
+	crand "crypto/rand"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -482,6 +483,7 @@ func TestLink(t *testing.T) {
 
 func FuzzOpenLink(f *testing.F) {
 	w := vfstest.New(f)
+	_, _ = crand.Read(w.FS.Ring[0][:]) // each fuzzing process has its own payload
 	ada := w.User(f, "ada")
 	payload, err := w.FS.SignLink(f.Context(), ada, w.Put(f, ada, "/x.txt", []byte("x"), false))
 	if err != nil {
