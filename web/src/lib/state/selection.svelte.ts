@@ -43,6 +43,11 @@ export class Selection {
     this.cursor = this.anchor = id;
   }
 
+  /** Puts the keyboard on an entry without selecting it. */
+  stand(id: number): void {
+    this.cursor = this.anchor = id;
+  }
+
   toggle(id: number): void {
     const ids = new Set(this.ids);
     if (!ids.delete(id)) ids.add(id);
