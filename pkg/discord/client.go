@@ -169,6 +169,7 @@ func (o *Options) check() error {
 // Client talks to Discord with one bot token. It is safe for concurrent use.
 type Client struct {
 	opt     Options
+	self    string // the bot's id, "" if not known
 	log     *slog.Logger
 	session *discordgo.Session
 	lanes   lanes
@@ -197,6 +198,7 @@ func New(opt Options) (*Client, error) {
 	}
 	c := &Client{
 		opt:     opt,
+		self:    ownID(opt.Token),
 		log:     opt.Log,
 		limiter: newLimiter(opt.PerSecond, opt.Retry.Longest),
 		health:  health{log: opt.Log},

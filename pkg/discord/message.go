@@ -2,12 +2,14 @@ package discord
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"discordcloud/pkg/cloud"
@@ -56,6 +58,23 @@ func (c *Client) Message(ctx context.Context, channel, id string) (Message, erro
 		return Message{}, fmt.Errorf("read message %s: %w", id, err)
 	}
 	return m, nil
+}
+
+// Hides tells that a message shows no attachments, but may have some: Discord
+// does not show others' to a bot without the MESSAGE_CONTENT intent.
+func (c *Client) Hides(m Message) bool {
+	return len(m.Attachments) == 0 && (c.self == "" || m.Author.ID != c.self)
+}
+
+// ownID is the id of a token's bot: the token's first part, in base64. It is ""
+// if the token is of another shape.
+func ownID(token string) string {
+	first, _, _ := strings.Cut(token, ".")
+	id, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(first, "="))
+	if err != nil || SnowflakeTime(string(id)).IsZero() {
+		return ""
+	}
+	return string(id)
 }
 
 // Messages reads a page of a channel, newest first as Discord sorts it. Do not

@@ -71,14 +71,17 @@ func Do(ctx context.Context, tries int, f func(context.Context) error) error {
 
 // Do calls f until it returns nil or an error that is not Worth another try, or
 // until the policy or ctx is at its end; it returns f's last error. It does not
-// begin a wait that ctx's deadline would cut short. When ctx is cancelled
-// during a wait, the error wraps both f's last error and ctx's cause.
+// begin a wait that ctx's deadline would cut short. When ctx ends before another
+// try, the error wraps both f's last error and ctx's cause.
 func (p Policy) Do(ctx context.Context, f func(context.Context) error) error {
 	tries, waits := 0, 0
 	for {
 		err := f(ctx)
-		if err == nil || ctx.Err() != nil || !Worth(err) {
+		if err == nil || !Worth(err) {
 			return err
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
 		var wait time.Duration
 		if after, ok := errors.AsType[*AfterError](err); ok {

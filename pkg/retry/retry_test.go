@@ -67,6 +67,13 @@ func TestDo_Context(t *testing.T) {
 			}
 		})
 	})
+	t.Run("cancelled during the call", func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		err := retry.Do(ctx, 5, func(context.Context) error { cancel(cloud.ErrShutdown); return cloud.ErrUnavailable })
+		if !errors.Is(err, cloud.ErrShutdown) || !errors.Is(err, cloud.ErrUnavailable) {
+			t.Errorf("Do = %v, want both causes", err)
+		}
+	})
 	t.Run("no wait beyond the deadline", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

@@ -61,6 +61,8 @@ func (s *Store) deleteIn(ctx context.Context, channel string, messages map[strin
 			}
 		}
 		switch {
+		case s.client.Hides(m): // who knows what else it holds
+			return fmt.Errorf("%w: message %s does not show its attachments", cloud.ErrUnavailable, m.ID)
 		case len(keep) == 0:
 			whole = append(whole, m.ID)
 		case len(keep) < len(m.Attachments):

@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"discordcloud/pkg/blob/discordblob"
 	"discordcloud/pkg/cloud"
+	"discordcloud/pkg/discord"
 	"discordcloud/pkg/sandbox"
 )
 
@@ -142,4 +144,32 @@ func TestDelete_Refused(t *testing.T) {
 		t.Errorf("Delete = %v, want ErrUnavailable", err)
 	}
 	f.check(f.Store, ref, []byte("x"))
+}
+
+// A bot that is not shown what others' messages hold does not delete them, and
+// does not say that nothing is there.
+func TestDelete_Hidden(t *testing.T) {
+	f := start(t, sandbox.Config{Channels: 1})
+	refs := f.together(2)
+	token, err := f.sandbox.AddBot("blind")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.sandbox.SetMessageContent(token, false); err != nil {
+		t.Fatal(err)
+	}
+	client := f.newClient(func(o *discord.Options) { o.Token = token })
+	blind := f.again(func(o *discordblob.Options) { o.Client = client })
+	if err := blind.Delete(t.Context(), refs[0]); cloud.KindOf(err) != cloud.ErrUnavailable {
+		t.Errorf("Delete = %v, want ErrUnavailable", err)
+	}
+	f.check(blind, refs[0], numbered(0, 100)) // links are to be had all the same
+	f.sandbox.Faults().Add(sandbox.Rule{Method: "GET", Route: cdnRoute, Action: sandbox.Expire})
+	if _, err := read(t.Context(), blind, refs[0], 0, -1); cloud.KindOf(err) != cloud.ErrUnavailable {
+		t.Errorf("Get = %v, want ErrUnavailable", err)
+	}
+	f.sandbox.Faults().Clear()
+	for i, ref := range refs {
+		f.check(f.Store, ref, numbered(i, 100))
+	}
 }

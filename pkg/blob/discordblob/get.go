@@ -24,18 +24,19 @@ func (s *Store) Get(ctx context.Context, ref cloud.Ref, off, n int64) (io.ReadCl
 	if ref.Attachment == "" {
 		return nil, fmt.Errorf("get: %w: an empty ref", cloud.ErrNotFound)
 	}
-	body, err := s.fetch(ctx, ref, off, n, "")
+	body, err := s.fetch(ctx, ref, off, n)
 	if err != nil {
 		return nil, fmt.Errorf("get attachment %s: %w", ref.Attachment, storeError(err))
 	}
 	return &reader{store: s, ctx: ctx, ref: ref, body: body, off: off, left: n, resumes: s.resumes}, nil
 }
 
-// fetch opens the attachment with a good link. An answer that there is none is
-// believed when a fresh link and the message say so too; other odd answers get
-// one fresh link.
-func (s *Store) fetch(ctx context.Context, ref cloud.Ref, off, n int64, bad string) (io.ReadCloser, error) {
-	link, err := s.links.get(ctx, ref, bad)
+// fetch opens the attachment with a good link. The CDN's word that there is none
+// is not enough, nor are other odd answers: they get one fresh link. After that
+// the message has the last word: ErrNotFound is what it does not know, and if it
+// does, the CDN is not available.
+func (s *Store) fetch(ctx context.Context, ref cloud.Ref, off, n int64) (io.ReadCloser, error) {
+	link, err := s.links.get(ctx, ref, "")
 	if err != nil {
 		return nil, err
 	}
@@ -51,14 +52,14 @@ func (s *Store) fetch(ctx context.Context, ref cloud.Ref, off, n int64, bad stri
 		return body, err
 	}
 	s.links.forget(ref.Attachment)
-	again, rerr := s.links.reread(ctx, ref)
-	switch {
-	case errors.Is(rerr, cloud.ErrNotFound):
-		return nil, rerr
-	case rerr != nil || again == link:
+	if link, err = s.links.reread(ctx, ref); err != nil {
 		return nil, err
 	}
-	return s.client.Fetch(ctx, again, off, n)
+	body, err = s.client.Fetch(ctx, link, off, n)
+	if gone(err) {
+		return nil, &outage{err}
+	}
+	return body, err
 }
 
 // gone tells that the CDN has no such attachment, or that the link is not good.
@@ -120,7 +121,7 @@ func (r *reader) fail(err error) {
 		r.store.log.DebugContext(r.ctx, "download broke off, going on", "attachment", r.ref.Attachment, "at", r.off, "err", err)
 		_ = r.body.Close() // it has failed already
 		var body io.ReadCloser
-		if body, err = r.store.fetch(r.ctx, r.ref, r.off, r.left, ""); err == nil {
+		if body, err = r.store.fetch(r.ctx, r.ref, r.off, r.left); err == nil {
 			r.body, r.err = body, nil
 			return
 		}

@@ -13,8 +13,19 @@ import (
 	"discordcloud/pkg/blob/discordblob"
 	"discordcloud/pkg/cloud"
 	"discordcloud/pkg/discord"
+	"discordcloud/pkg/retry"
 	"discordcloud/pkg/sandbox"
 )
+
+// impatient is another store, cold, whose client waits for downloads only so
+// long.
+func (f *fixture) impatient(stall time.Duration, change ...func(*discord.Options)) *discordblob.Store {
+	client := f.newClient(append([]func(*discord.Options){func(o *discord.Options) {
+		o.Stall, o.Unstated = stall, 20*time.Millisecond
+		o.Retry = retry.Policy{Tries: 5, Waits: 20, First: 5 * time.Millisecond, Most: 50 * time.Millisecond, Longest: time.Minute}
+	}}, change...)...)
+	return f.again(func(o *discordblob.Options) { o.Client = client })
+}
 
 // What the CDN does wrong once or twice is not seen by the reader.
 func TestGet_Faults(t *testing.T) {
@@ -48,16 +59,14 @@ func TestGet_Faults(t *testing.T) {
 		}},
 		{"stalls", []sandbox.Rule{cdn(sandbox.Rule{Action: sandbox.Stall, At: 100_000, Times: 2})}},
 		{"drips", []sandbox.Rule{cdn(sandbox.Rule{Action: sandbox.Slow, Rate: 1, Times: 2})}},
-		{"never answers", []sandbox.Rule{cdn(sandbox.Rule{Action: sandbox.Delay, Delay: time.Hour, Times: 2})}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			f := start(t, sandbox.Config{}, func(o *discord.Options) {
-				o.Stall, o.AnswerTimeout = 150*time.Millisecond, 150*time.Millisecond
-			})
+			f := start(t, sandbox.Config{})
 			ref := f.put(want)
+			s := f.impatient(150 * time.Millisecond)
 			f.sandbox.Faults().Add(c.rules...)
-			got, err := read(t.Context(), f.Store, ref, 10, size-20)
+			got, err := read(t.Context(), s, ref, 10, size-20)
 			if err != nil || !bytes.Equal(got, want[10:size-10]) {
 				t.Errorf("Get = %d bytes, %v, want %d", len(got), err, size-20)
 			}
@@ -85,18 +94,17 @@ func TestGet_LastingFaults(t *testing.T) {
 		{"gzip", sandbox.Rule{Action: sandbox.Gzip}, cloud.ErrUnavailable},
 		{"wrong range", sandbox.Rule{Action: sandbox.WrongRange}, cloud.ErrUnavailable},
 		{"redirect", sandbox.Rule{Action: sandbox.Redirect, Text: "http://127.0.0.1:1/"}, cloud.ErrUnavailable},
-		{"expired", sandbox.Rule{Action: sandbox.Expire}, cloud.ErrNotFound},
+		{"expired, says the CDN", sandbox.Rule{Action: sandbox.Expire}, cloud.ErrUnavailable},
 		{"stall", sandbox.Rule{Action: sandbox.Stall, At: 1}, cloud.ErrUnavailable},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			f := start(t, sandbox.Config{}, func(o *discord.Options) {
-				o.Stall, o.AnswerTimeout, o.Retry.Tries = 50*time.Millisecond, 50*time.Millisecond, 2
-			})
+			f := start(t, sandbox.Config{})
 			ref := f.put(want)
+			s := f.impatient(100*time.Millisecond, func(o *discord.Options) { o.Retry.Tries = 2 })
 			c.rule.Method, c.rule.Route = "GET", cdnRoute
 			f.sandbox.Faults().Add(c.rule)
-			got, err := read(t.Context(), f.Store, ref, 10, 200_000)
+			got, err := read(t.Context(), s, ref, 10, 200_000)
 			if !errors.Is(err, c.kind) && !errors.Is(err, io.ErrUnexpectedEOF) || !bytes.HasPrefix(want[10:], got) {
 				t.Errorf("Get = %d bytes, %v, want %v", len(got), err, c.kind)
 			}
@@ -219,8 +227,7 @@ func TestGet_WithoutRefresh(t *testing.T) {
 
 func TestGet_Gone(t *testing.T) {
 	f := start(t, sandbox.Config{Channels: 1})
-	refs := f.putAll(blobtest.Pattern(300), blobtest.Pattern(400))
-	deleted, removed := refs[0], f.put([]byte("x"))
+	deleted, removed := f.put(blobtest.Pattern(300)), f.put([]byte("x"))
 	if err := f.sandbox.DeleteMessage(deleted.Message); err != nil {
 		t.Fatal(err)
 	}
@@ -231,6 +238,7 @@ func TestGet_Gone(t *testing.T) {
 		"deleted":    deleted,
 		"removed":    removed,
 		"unknown":    {Channel: deleted.Channel, Message: "1", Attachment: "2", Path: "/attachments/1/2/x.bin"},
+		"no channel": {Channel: "12345", Message: "1", Attachment: "2", Path: "/attachments/12345/2/x.bin"},
 		"empty":      {},
 		"odd path":   {Channel: deleted.Channel, Message: "1", Attachment: "2", Path: "//evil.test/x"},
 		"other path": {Channel: deleted.Channel, Message: "1", Attachment: "2", Path: "http://evil.test/x"},

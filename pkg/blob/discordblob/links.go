@@ -125,8 +125,9 @@ func (l *links) get(ctx context.Context, ref cloud.Ref, bad string) (string, err
 		k := e.Value.(*known)
 		if k.link != bad && time.Now().Before(k.until) {
 			l.recent.MoveToFront(e)
+			link := k.link
 			l.mu.Unlock()
-			return k.link, nil
+			return link, nil
 		}
 		l.drop(ref.Attachment)
 	}
@@ -222,13 +223,15 @@ func (l *links) refresh(ctx context.Context, batch []*refresh) {
 	if len(left) == 0 {
 		return
 	}
-	if errors.Is(failed, discord.ErrBlocked) || ctx.Err() != nil {
-		for _, call := range left {
-			call.err = failed
-		}
+	if ctx.Err() != nil {
+		failed = context.Cause(ctx)
+	} else if !errors.Is(failed, discord.ErrBlocked) {
+		l.read(ctx, left)
 		return
 	}
-	l.read(ctx, left)
+	for _, call := range left {
+		call.err = failed
+	}
 }
 
 // read finds links by reading messages. Neighbours come with one page.
@@ -248,10 +251,9 @@ func (l *links) read(ctx context.Context, batch []*refresh) {
 				// Its errors tell nothing of one message.
 				page, _ := l.client.Messages(ctx, ref.Channel, discord.Page{Around: ref.Message, Limit: 100})
 				for _, m := range page {
-					read[m.ID] = nil
 					l.take(m, found)
 				}
-				err, ok = read[ref.Message]
+				ok = found[ref.Attachment] != "" // what a page lacks says nothing
 			}
 			if !ok {
 				err = l.message(ctx, ref, found)
@@ -278,10 +280,17 @@ func others(batch []*refresh, ref cloud.Ref) bool {
 	})
 }
 
+// message reads the one message; ErrNotFound also if its channel is deleted.
 func (l *links) message(ctx context.Context, ref cloud.Ref, found map[string]string) error {
 	m, err := l.client.Message(ctx, ref.Channel, ref.Message)
+	if channelGone(err) {
+		return fmt.Errorf("%w: channel %s is deleted", cloud.ErrNotFound, ref.Channel)
+	}
 	if err != nil {
 		return err
+	}
+	if l.client.Hides(m) {
+		return fmt.Errorf("%w: message %s does not show its attachments", cloud.ErrUnavailable, m.ID)
 	}
 	l.take(m, found)
 	return nil

@@ -490,13 +490,13 @@ func TestStore_Parallel(t *testing.T) {
 		sandbox.Rule{Action: sandbox.Drop, Probability: 0.05, After: true},
 		sandbox.Rule{Action: sandbox.Error, Probability: 0.05, Status: 503},
 		sandbox.Rule{Method: "GET", Route: cdnRoute, Action: sandbox.Truncate, Probability: 0.1},
-		sandbox.Rule{Method: "GET", Route: cdnRoute, Action: sandbox.Expire, Probability: 0.05},
+		sandbox.Rule{Method: "GET", Route: cdnRoute, Action: sandbox.Expire, Probability: 0.02},
 	)
 	var wg sync.WaitGroup
-	for i := range 12 {
+	for i := range 8 {
 		wg.Go(func() {
 			var refs []cloud.Ref
-			for j := range 8 {
+			for j := range 6 {
 				want := numbered(100*i+j, 20_000+1000*j)
 				ref, err := f.Put(t.Context(), blobtest.Bytes(want))
 				if err != nil {
