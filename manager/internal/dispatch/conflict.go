@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"discordcloud/manager/internal/meta"
@@ -96,7 +95,7 @@ func (c *Client) askAgain(ctx context.Context) error {
 		return fmt.Errorf("open questions: %w", err)
 	}
 	for _, row := range rows {
-		u, err := d.restore(ctx, c, row)
+		u, err := c.restore(row)
 		if err != nil {
 			return err
 		}
@@ -110,30 +109,3 @@ func (c *Client) askAgain(ctx context.Context) error {
 	}
 	return nil
 }
-
-// restore makes an upload of its row, for a client that goes on with it. It is
-// not held yet.
-func (d *Dispatcher) restore(ctx context.Context, c *Client, row meta.Upload) (*upload, error) {
-	u := &upload{Upload: row, name: row.Name}
-	u.path = u.folderPath()
-	if err := u.describe(c.Who.Name); err != nil {
-		return nil, err
-	}
-	u.key = d.Ring.ObjectKey(row.Object)
-	// All chunks of an object are sealed under one key, also if the ring has got
-	// a newer one meanwhile.
-	err := d.Store.Leaves(ctx, row.ID, func(s meta.Stored) error {
-		key, err := d.Ring.FindChunkKey(row.Object, s.Chunk)
-		if err != nil {
-			return fmt.Errorf("key of a stored chunk: %w", err)
-		}
-		u.key = key
-		return errEnough
-	})
-	if err != nil && !errors.Is(err, errEnough) {
-		return nil, fmt.Errorf("restore upload %s: %w", row.ID, err)
-	}
-	return u, nil
-}
-
-var errEnough = errors.New("enough")

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -72,8 +73,11 @@ func (c *Client) resume(ctx context.Context, id cloud.UploadID, reply func(packe
 		return err
 	}
 
-	u, err := d.restore(ctx, c, row)
+	u, err := c.restore(row)
 	if err != nil {
+		return err
+	}
+	if err := d.findKey(ctx, u); err != nil {
 		return err
 	}
 	stored, err := d.Store.PartsStored(ctx, id)
@@ -102,18 +106,10 @@ func (c *Client) resume(ctx context.Context, id cloud.UploadID, reply func(packe
 	}
 	d.hold(u, c, sl)
 	d.mu.Unlock()
-	if err := d.open(ctx, u, stored); err != nil {
+	if err := d.open(ctx, u, stored, func() { reply(c.resumed(u, stored)) }); err != nil {
 		return err // it stays in the database
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if c.gone {
-		d.drop(ctx, u)
-		return nil
-	}
-	u.stage = running
-	reply(c.resumed(u, stored))
-	d.Log.InfoContext(ctx, "upload resumed", "upload", u.ID, "user", u.User, "parts", u.missing)
+	d.Log.InfoContext(ctx, "upload resumed", "upload", u.ID, "user", u.User, "chunks", count(stored))
 	return nil
 }
 
@@ -207,3 +203,34 @@ func (c *Client) repeat(ctx context.Context, row meta.Upload, reply func(packet.
 	u.tell(u.success(e))
 	return nil
 }
+
+// restore makes an upload of its row, for a client that goes on with it. It is
+// not held yet, and has no key.
+func (c *Client) restore(row meta.Upload) (*upload, error) {
+	u := &upload{Upload: row, name: row.Name}
+	u.path = u.folderPath()
+	if err := u.describe(c.Who.Name); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// findKey gives u the key that its stored chunks are sealed under: all chunks of
+// an object are under one key, also if the ring has got a newer one meanwhile.
+func (d *Dispatcher) findKey(ctx context.Context, u *upload) error {
+	u.key = d.Ring.ObjectKey(u.Object)
+	err := d.Store.Leaves(ctx, u.ID, func(s meta.Stored) error {
+		key, err := d.Ring.FindChunkKey(u.Object, s.Chunk)
+		if err != nil {
+			return fmt.Errorf("key of a stored chunk: %w", err)
+		}
+		u.key = key
+		return errEnough
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return fmt.Errorf("restore upload %s: %w", u.ID, err)
+	}
+	return nil
+}
+
+var errEnough = errors.New("enough")

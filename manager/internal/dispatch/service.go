@@ -119,7 +119,7 @@ func (s *Service) Lost(ctx context.Context) {
 	for _, sl := range d.pool.remove(s) {
 		if u := sl.upload; u != nil {
 			u.slot = nil
-			d.lostService(ctx, u)
+			d.interrupt(ctx, u, "the upload service disconnected", true)
 		}
 	}
 	d.announce(s.registry(packet.RegistryRemoved))
