@@ -504,3 +504,31 @@ func TestSession_Ends(t *testing.T) {
 		t.Errorf("Sessions = %v, %v", list, err)
 	}
 }
+
+// BenchmarkLogin is a sign-in at the default cost, and what a request pays for
+// its token after that.
+func BenchmarkLogin(b *testing.B) {
+	w := open(b)
+	s := w.service(auth.Options{})
+	if _, err := s.CreateFirst(b.Context(), "", true, "ada", password, home); err != nil {
+		b.Fatal(err)
+	}
+	token, err := s.Login(b.Context(), "ada", password, home)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("password", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := s.Login(b.Context(), "ada", password, home); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("token", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := s.Verify(b.Context(), token.Text); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
