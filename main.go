@@ -92,8 +92,17 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintln(stderr, err)
 		return exitConfig
 	}
-	_, _ = fmt.Fprintln(stderr, "discord-cloud:", err)
+	_, _ = fmt.Fprintln(stderr, "discord-cloud:", textOf(err))
 	return exitFailed
+}
+
+// textOf is an error as the operator reads it: whole, and where it carries a
+// text for people, with that.
+func textOf(err error) string {
+	if _, ok := errors.AsType[*cloud.UserError](err); ok {
+		return cloud.TextOf(err)
+	}
+	return err.Error()
 }
 
 // runContext hands the context to commands: kong binds by type, and a bare

@@ -61,6 +61,9 @@ func TestErrors_codeAndText(t *testing.T) {
 		if got := cloud.CodeOf(tt.err); got != tt.code {
 			t.Errorf("CodeOf(%v) = %q, want %q", tt.err, got, tt.code)
 		}
+		if tt.err != nil && strings.Contains(tt.err.Error(), `"a"`) {
+			t.Errorf("%v tells a name where it may be logged", tt.err)
+		}
 		if got := cloud.TextOf(tt.err); got != tt.text {
 			t.Errorf("TextOf(%v) = %q, want %q", tt.err, got, tt.text)
 		}

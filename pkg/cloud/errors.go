@@ -61,12 +61,14 @@ func KindOf(err error) error {
 }
 
 // UserError carries a text that is fit to be shown to the person who caused it.
+// It may tell names of files, which must not get into logs: as an error it says
+// only its kind, and TextOf gives the text.
 type UserError struct {
 	Kind error
 	Text string
 }
 
-func (e *UserError) Error() string { return e.Text }
+func (e *UserError) Error() string { return e.Kind.Error() }
 func (e *UserError) Unwrap() error { return e.Kind }
 
 // UserErrorf makes an error of the given kind whose text may be shown.
