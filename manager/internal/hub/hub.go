@@ -61,8 +61,8 @@ type Options struct {
 
 	MaxSockets           int           // 4096 in all
 	MaxSocketsPerUser    int           // 16
-	MaxSocketsPerAddress int           // 256
-	MaxRefusals          int           // of an address in a minute, before it is not looked at: 30
+	MaxSocketsPerAddress int           // 256; loopback, where proxies are, counts as no address
+	MaxRefusals          int           // of services from an address in a minute: 30
 	CheckSessions        time.Duration // between two looks at whether sessions still run: 1 min
 	// Packets configures connections beyond what the hub sets itself.
 	Packets packet.Options
@@ -273,7 +273,7 @@ func (h *Hub) admit(c *client) error {
 		return cloud.UserErrorf(cloud.ErrLimited, "too many connections")
 	case user >= h.MaxSocketsPerUser:
 		return cloud.UserErrorf(cloud.ErrLimited, "too many connections of one user")
-	case c.peer.IsValid() && address >= h.MaxSocketsPerAddress:
+	case c.peer.IsValid() && !c.peer.IsLoopback() && address >= h.MaxSocketsPerAddress:
 		return cloud.UserErrorf(cloud.ErrLimited, "too many connections from one address")
 	}
 	h.places[c] = struct{}{}

@@ -39,6 +39,17 @@ func remote(r *http.Request) netip.Addr {
 	return ap.Addr().Unmap()
 }
 
+// isDirect tells that a request came from this machine, and through nobody as far
+// as it says.
+func isDirect(r *http.Request) bool {
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via"} {
+		if r.Header.Get(name) != "" {
+			return false
+		}
+	}
+	return remote(r).IsLoopback()
+}
+
 func (h *Hub) trusted(a netip.Addr) bool {
 	return slices.ContainsFunc(h.proxies, func(p netip.Prefix) bool { return p.Contains(a) })
 }
@@ -98,7 +109,7 @@ func (h *Hub) sameOrigin(r *http.Request) bool {
 	return err == nil && strings.EqualFold(u.Host, base.Host) && u.Scheme == base.Scheme
 }
 
-// refusals counts those who were not let in, so that passwords are not guessed.
+// refusals counts wrong passwords, so that they are not guessed.
 type refusals struct {
 	max int
 	mu  sync.Mutex

@@ -83,10 +83,6 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet || !hasToken(r.Header, "Connection", "upgrade") || !hasToken(r.Header, "Upgrade", "websocket") {
 		return refuse(http.StatusUpgradeRequired, "only WebSockets are served here")
 	}
-	peer := h.peerOf(r)
-	if !h.refusals.allowed(peer) {
-		return cloud.UserErrorf(cloud.ErrLimited, "too many refused connections; wait a minute")
-	}
 	q := r.URL.Query()
 	version, err := versionOf(q.Get("v"))
 	if err != nil {
@@ -101,9 +97,6 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request) error {
 		err = h.serveService(w, r, q, version, policy.ThumbnailService)
 	default:
 		err = refuse(http.StatusBadRequest, "type must be client, upload or thumbnail")
-	}
-	if errors.Is(err, cloud.ErrUnauthenticated) {
-		h.refusals.count(peer)
 	}
 	return err
 }
@@ -179,13 +172,8 @@ func (h *Hub) serveClient(w http.ResponseWriter, r *http.Request, q url.Values, 
 // serveService serves a service. It is kept apart from clients by its password:
 // no token opens this door, and the password opens no other.
 func (h *Hub) serveService(w http.ResponseWriter, r *http.Request, q url.Values, v packet.Version, role policy.Role) error {
-	password := bearer(r)
-	if password == "" {
-		password = q.Get("key")
-	}
-	given := sha256.Sum256([]byte(password))
-	if h.ServicePassword == "" || subtle.ConstantTimeCompare(given[:], h.password[:]) != 1 {
-		return fmt.Errorf("service password: %w", cloud.ErrUnauthenticated)
+	if err := h.checkPassword(r, q); err != nil {
+		return err
 	}
 	if err := policy.Check(policy.Principal{Role: role}, policy.Serve, nil); err != nil {
 		return err
@@ -216,6 +204,28 @@ func (h *Hub) serveService(w http.ResponseWriter, r *http.Request, q url.Values,
 	defer h.running.Done()
 	if conn := h.accept(w, r, from, v); conn != nil {
 		h.runService(r.Context(), conn, role, address, capacity)
+	}
+	return nil
+}
+
+// checkPassword lets those in who know the password of the services. Strangers
+// have few guesses; whoever comes directly from this machine is none, and must
+// not be locked out by those who come through a proxy on it.
+func (h *Hub) checkPassword(r *http.Request, q url.Values) error {
+	peer, direct := h.peerOf(r), isDirect(r)
+	if !direct && !h.refusals.allowed(peer) {
+		return cloud.UserErrorf(cloud.ErrLimited, "too many wrong passwords; wait a minute")
+	}
+	password := bearer(r)
+	if password == "" {
+		password = q.Get("key")
+	}
+	given := sha256.Sum256([]byte(password))
+	if h.ServicePassword == "" || subtle.ConstantTimeCompare(given[:], h.password[:]) != 1 {
+		if !direct {
+			h.refusals.count(peer)
+		}
+		return fmt.Errorf("service password: %w", cloud.ErrUnauthenticated)
 	}
 	return nil
 }

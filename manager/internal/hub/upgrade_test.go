@@ -149,7 +149,8 @@ func TestUpgrade_Origin(t *testing.T) {
 
 func TestUpgrade_Limits(t *testing.T) {
 	w := newWorld(t, func(_ *dispatch.Options, h *hub.Options) {
-		h.MaxSocketsPerUser, h.MaxSocketsPerAddress, h.MaxRefusals = 2, 3, 2
+		h.MaxSocketsPerUser, h.MaxSocketsPerAddress, h.MaxRefusals = 2, 2, 2
+		h.TrustedProxies = []string{"127.0.0.0/8"}
 	})
 	ada, bob, eve := w.user("ada"), w.user("bob"), w.user("eve")
 	first := w.v1(ada)
@@ -157,22 +158,50 @@ func TestUpgrade_Limits(t *testing.T) {
 	if got, code := w.refused("type=client&key="+ada.token, nil); got != 429 || code != "limited" {
 		t.Errorf("a third socket of a user: %d %s", got, code)
 	}
-	w.v1(bob)
-	if got, _ := w.refused("type=client&key="+eve.token, nil); got != 429 {
-		t.Errorf("a fourth of an address: %d", got)
-	}
 	first.close()
 	w.eventually("there is room again", func() bool {
 		got, _ := w.refused("type=client&key="+ada.token, nil)
 		return got == 101
 	})
+
+	from := func(address string) http.Header { return http.Header{"X-Forwarded-For": {"9.9.9.9, " + address}} }
+	w.dial(packet.V1, "type=client&key="+bob.token, from("1.2.3.4"))
+	w.dial(packet.V1, "type=client&key="+bob.token, from("1.2.3.4, 127.0.0.5"))
+	if got, _ := w.refused("type=client&key="+eve.token, from("1.2.3.4")); got != 429 {
+		t.Errorf("a third of an address: %d", got)
+	}
+	if got, _ := w.refused("type=client&key="+eve.token, from("1.2.3.5")); got != 101 {
+		t.Errorf("of another address: %d", got)
+	}
+
 	for range 2 {
-		if got, _ := w.refused("type=client&key=x", nil); got != 401 {
-			t.Errorf("a wrong key: %d", got)
+		if got, _ := w.refused("type=upload&v=2&address=/upload/1&key=x", from("6.6.6.6")); got != 401 {
+			t.Errorf("a wrong password: %d", got)
 		}
 	}
-	if got, _ := w.refused("type=upload&v=2&address=/upload/1&key=x", nil); got != 429 {
+	right := "type=upload&v=2&address=/upload/1&key=" + url.QueryEscape(password)
+	if got, _ := w.refused(right, from("6.6.6.6")); got != 429 {
 		t.Errorf("one that keeps guessing: %d", got)
+	}
+	for range 3 {
+		w.refused("type=upload&v=2&address=/upload/1&key=x", nil)
+	}
+	if got, _ := w.refused(right, nil); got != 101 {
+		t.Errorf("a service on this machine: %d", got)
+	}
+}
+
+// A message that is small on the wire cannot become a large one.
+func TestUpgrade_NoCompression(t *testing.T) {
+	w := newWorld(t)
+	ws, resp, err := websocket.Dial(t.Context(), w.url("type=client&key="+w.user("ada").token),
+		&websocket.DialOptions{CompressionMode: websocket.CompressionContextTakeover})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = ws.CloseNow()
+	if got := resp.Header.Get("Sec-WebSocket-Extensions"); got != "" {
+		t.Errorf("agreed on %q", got)
 	}
 }
 
