@@ -218,7 +218,8 @@ func checkEntry(who Principal, n need, e cloud.Entry) error {
 		}
 		return cloud.ErrNotFound
 	}
-	if who.Role == TicketHolder && e.ID != who.Entry && !e.IsFolder() && n != read {
+	if who.Role == TicketHolder && (e.ID != who.Entry || n != read) {
+		// A ticket stands for its user, for one entry, to read.
 		return cloud.ErrNotFound
 	}
 	if e.ID == cloud.Root {
