@@ -64,21 +64,31 @@ func (s *Service) partStored(ctx context.Context, p packet.PartStored) (*upload,
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	switch err := d.Store.AddPart(ctx, u.ID, p.Part, chunks); {
+	case err == nil:
 	case errors.Is(err, cloud.ErrExists):
 		if err := d.sameAsStored(ctx, u, p.Part, chunks); err != nil {
 			return nil, err
 		}
-	case err != nil:
+		u.unsure = true
+	default:
+		u.unsure = true
 		return nil, fmt.Errorf("record part: %w", err)
 	}
-	// Counted anew: what seemed to fail before may be there.
-	stored, err := d.Store.PartsStored(ctx, u.ID)
-	if err != nil {
-		return nil, fmt.Errorf("count parts: %w", err)
+	missing := int64(-1)
+	if u.unsure {
+		stored, err := d.Store.PartsStored(ctx, u.ID)
+		if err != nil {
+			return nil, fmt.Errorf("count parts: %w", err)
+		}
+		missing = u.Parts() - count(stored)
+		u.unsure = false
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	u.missing = u.Parts() - count(stored)
+	if missing < 0 {
+		missing = u.missing - 1
+	}
+	u.missing = missing
 	if t := cleanType(p.Type); p.Part == 0 && t != "" {
 		u.kind = t
 	}
@@ -101,12 +111,15 @@ func (d *Dispatcher) sameAsStored(ctx context.Context, u *upload, part int64, ch
 	to := min(from+u.PartSize, u.Size)
 	var there, now []cloud.Sum
 	err := d.Store.Leaves(ctx, u.ID, func(c meta.Stored) error {
-		if c.Offset >= from && c.Offset < to {
+		if c.Offset >= to {
+			return errEnough
+		}
+		if c.Offset >= from {
 			there = append(there, c.Leaves...)
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errEnough) {
 		return fmt.Errorf("compare part: %w", err)
 	}
 	for _, c := range chunks {

@@ -37,15 +37,11 @@ type Reservation struct {
 }
 
 // Reserve takes a place in the queue, and the slot if there is one. It does not
-// block, so that requests keep the order in which they came; Upload has to
-// follow.
+// block, so that requests keep the order in which they came. Upload or Drop has
+// to follow.
 func (c *Client) Reserve() *Reservation {
 	c.d.mu.Lock()
 	defer c.d.mu.Unlock()
-	return c.reserve()
-}
-
-func (c *Client) reserve() *Reservation {
 	r := &Reservation{c: c}
 	n := 0
 	for _, t := range c.d.pool.waiting {

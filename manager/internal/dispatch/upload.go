@@ -32,7 +32,8 @@ type upload struct {
 	ext []byte // plain extension of the first chunk
 	seq uint64 // in order of coming
 
-	parts sync.Mutex // held while a part is recorded
+	parts  sync.Mutex // held while a part is recorded
+	unsure bool       // missing may be wrong: guarded by parts
 
 	client  *Client // nil if it has none at the moment
 	name    string  // name and folder as the client calls them
