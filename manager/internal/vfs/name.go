@@ -87,13 +87,3 @@ func CleanNames(names []string) ([]string, error) {
 
 // JoinPath writes names as a path.
 func JoinPath(names []string) string { return "/" + strings.Join(names, "/") }
-
-// FreeName is the n-th name to try when another is taken, n from 1:
-// "stem (n).ext". The extension is what follows the last full stop.
-func FreeName(name string, n int) string {
-	stem, ext := name, ""
-	if i := strings.LastIndexByte(name, '.'); i >= 0 {
-		stem, ext = name[:i], name[i:]
-	}
-	return fmt.Sprintf("%s (%d)%s", strings.TrimSpace(stem), n, ext)
-}

@@ -84,20 +84,6 @@ func FuzzParsePath(f *testing.F) {
 	})
 }
 
-func TestFreeName(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		n    int
-		want string
-	}{
-		{"a.txt", 1, "a (1).txt"}, {"v1.2", 1, "v1 (1).2"}, {"a", 99, "a (99)"}, {".bashrc", 1, " (1).bashrc"}, {"a .b.c", 2, "a .b (2).c"}, {"a .c", 3, "a (3).c"},
-	} {
-		if got := vfs.FreeName(c.name, c.n); got != c.want {
-			t.Errorf("FreeName(%q, %d) = %q, want %q", c.name, c.n, got, c.want)
-		}
-	}
-}
-
 func FuzzStandIn(f *testing.F) {
 	for _, s := range []string{"日本.txt", "a", ".", "x.日本", strings.Repeat("👩", 60), " a ", "a.", "a~1z.txt", strings.Repeat("a", 255) + ".txt", ".日"} {
 		f.Add(s, int64(46))
