@@ -1,11 +1,20 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
-import { defineConfig } from 'vite';
+import { svelteTesting } from '@testing-library/svelte/vite';
+import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [svelte(), svelteTesting()],
   build: {
     target: 'es2022',
     assetsInlineLimit: 0, // the page's policy allows no data: in scripts and styles
     modulePreload: { polyfill: false }, // it would be an inline script
+  },
+  test: {
+    include: ['src/**/*.test.ts'],
+    environment: 'jsdom',
+    environmentOptions: { jsdom: { url: 'http://cloud.test/' } },
+    testTimeout: 5_000,
+    restoreMocks: true,
+    unstubGlobals: true,
   },
 });
