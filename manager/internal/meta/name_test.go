@@ -31,6 +31,20 @@ func TestFoldName(t *testing.T) {
 	}
 }
 
+func TestFreeName(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		n    int
+		want string
+	}{
+		{"a.txt", 1, "a (1).txt"}, {"v1.2", 1, "v1 (1).2"}, {"a", 99, "a (99)"}, {".bashrc", 1, " (1).bashrc"}, {"a .b.c", 2, "a .b (2).c"}, {"a .c", 3, "a (3).c"},
+	} {
+		if got := meta.FreeName(c.name, c.n); got != c.want {
+			t.Errorf("FreeName(%q, %d) = %q, want %q", c.name, c.n, got, c.want)
+		}
+	}
+}
+
 func FuzzFreeName(f *testing.F) {
 	for _, name := range []string{"a.txt", ".bashrc", "a.", "a", strings.Repeat("é", 127) + ".x", "a." + strings.Repeat("x", 252)} {
 		f.Add(name, 1)
