@@ -58,11 +58,11 @@ func (e *errorV1) Error() string {
 
 func (e *errorV1) Unwrap() error { return e.err }
 
-func badV1(detail string) error { return &errorV1{status: http.StatusBadRequest, detail: detail} }
+func badV1(detail string) error { return &errorV1{status: http.StatusBadRequest, detail: detail, err: cloud.ErrInvalid} }
 
 // goneV1 says which form takes the place of one that is switched off.
 func goneV1(instead string) error {
-	return &errorV1{status: http.StatusGone, detail: "this form is switched off: " + instead}
+	return &errorV1{status: http.StatusGone, detail: "this form is switched off: " + instead, err: cloud.ErrDenied}
 }
 
 func (a *api) serveV1(w http.ResponseWriter, r *http.Request, rt *route) {
