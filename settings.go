@@ -171,7 +171,6 @@ func (a *app) capacity() int {
 // serviceSettings are those of an upload service that runs alone.
 type serviceSettings struct {
 	manager, address string
-	password         config.Secret
 	host             string
 	port             int
 }
