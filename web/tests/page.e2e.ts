@@ -1,0 +1,327 @@
+/**
+ * The page in a real browser, on the real binary. Each test goes on where the
+ * one before has stopped, as a visit does.
+ */
+import { randomFillSync } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { Server } from './server';
+import { launch, sha256, Visitor } from './visitor';
+
+const MiB = 1 << 20;
+const soon = { timeout: 10_000, interval: 50 };
+
+let server: Server;
+let browser: Browser;
+let ada: Visitor;
+let disk: string;
+
+beforeAll(async () => {
+  disk = await mkdtemp(join(tmpdir(), 'discord-cloud-files-'));
+  [server, browser] = await Promise.all([Server.start(), launch()]);
+  ada = await Visitor.come(browser);
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+  await rm(disk, { recursive: true, force: true });
+});
+
+afterEach(() => expect(ada.errors).toEqual([]));
+
+async function file(path: string, size: number): Promise<string> {
+  const full = join(disk, path);
+  await mkdir(join(full, '..'), { recursive: true });
+  await writeFile(full, randomFillSync(Buffer.alloc(size)));
+  return full;
+}
+
+const api = (v: Visitor, path: string, body: unknown) =>
+  v.page.evaluate(
+    async ([path, body]) => {
+      const { token } = JSON.parse(localStorage.getItem('discord-cloud-session')!) as { token: string };
+      const r = await fetch(path as string, { method: 'POST', headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+      return r.status;
+    },
+    [path, body] as const,
+  );
+
+test('the first visitor becomes the administrator', async () => {
+  await ada.page.goto(server.setupURL);
+  await ada.page.getByRole('heading', { name: 'Welcome to discord-cloud' }).waitFor();
+  await ada.page.getByLabel('Name').fill('ada');
+  await ada.page.getByLabel('Password', { exact: true }).fill('correct horse');
+  await ada.page.getByLabel('Password, once more').fill('correct horse');
+  await ada.button('Create administrator').click();
+  await ada.page.getByRole('heading', { name: 'Your cloud is empty' }).waitFor();
+  await ada.page.getByText('Connected').waitFor();
+  expect(ada.page.url()).not.toContain('setup');
+});
+
+test('a file of several parts goes up and comes down as it was', async () => {
+  const path = await file('film.mp4', 25 * MiB);
+  await ada.pick(path);
+  await ada.page.getByText('1 upload finished').waitFor();
+  await ada.row('film.mp4').getByText('25 MiB').waitFor();
+  await ada.row('film.mp4').getByText('Only me').waitFor();
+  const down = await ada.download(() => ada.row('film.mp4').dblclick());
+  expect(down).toEqual({ name: 'film.mp4', sha256: await sha256(path) });
+});
+
+test('folders are dropped with all that is in them', async () => {
+  await file('trip/day 1/a.txt', 1_000);
+  await file('trip/day 1/b.txt', 2_000);
+  await file('trip/ünïcode ☕.txt', 0);
+  await mkdir(join(disk, 'trip/empty'));
+  await ada.drop([join(disk, 'trip')], () => ada.page.getByText('Drop to upload to').waitFor());
+  await ada.page.getByText('4 uploads finished').waitFor();
+  await ada.page.getByRole('link', { name: 'trip' }).click();
+  await vi.waitFor(async () => expect(await ada.names()).toEqual(['day 1', 'empty', 'ünïcode ☕.txt']), soon);
+  expect(decodeURI(ada.page.url())).toBe(`${server.url}/files/trip`);
+  await ada.page.getByRole('link', { name: 'day 1' }).click();
+  await vi.waitFor(async () => expect(await ada.names()).toEqual(['a.txt', 'b.txt']), soon);
+  await ada.page.goBack();
+  await ada.page.getByRole('heading', { name: 'trip' }).waitFor();
+  await ada.page.goBack();
+  await ada.row('film.mp4').waitFor();
+});
+
+test('a taken name is asked about, once for all if wanted', async () => {
+  await ada.button('Clear uploads').click();
+  const a = await file('a.txt', 11);
+  const b = await file('b.txt', 12);
+  await ada.pick([a, b]);
+  await ada.page.getByText('2 uploads finished').waitFor();
+  await file('a.txt', 21);
+  await file('b.txt', 22);
+  await ada.button('Clear uploads').click();
+  await ada.pick([a, b]);
+  await ada.dialog('is there already').getByRole('radio', { name: 'Keep both' }).check();
+  await ada.dialog('is there already').getByLabel('Do this for all files').check();
+  await ada.button('Continue').click();
+  await ada.page.getByText('2 uploads finished').waitFor();
+  expect(await ada.names()).toEqual(['trip', 'a (1).txt', 'a.txt', 'b (1).txt', 'b.txt', 'film.mp4']);
+  await ada.row('a.txt').getByText('11 B').waitFor();
+  await ada.row('a (1).txt').getByText('21 B').waitFor();
+
+  await file('a.txt', 31);
+  await ada.pick(a);
+  await ada.dialog('is there already').getByRole('radio', { name: 'Replace' }).check();
+  await ada.button('Continue').click();
+  await ada.row('a.txt').getByText('31 B').waitFor();
+  await ada.pick(b);
+  await ada.dialog('is there already').getByRole('radio', { name: 'Skip' }).check();
+  await ada.button('Continue').click();
+  await ada.upload('b.txt').getByText('Skipped').waitFor();
+  await ada.row('b.txt').getByText('12 B').waitFor();
+  await ada.button('Clear uploads').click();
+});
+
+test('folders are made, files renamed and moved, by keyboard too', async () => {
+  await ada.button('New folder').click();
+  await ada.dialog('New folder').getByLabel('Name').fill('Archive');
+  await ada.page.keyboard.press('Enter');
+  await ada.row('Archive').waitFor();
+
+  await ada.row('b.txt').click();
+  await ada.page.keyboard.press('F2');
+  const name = ada.dialog('Rename').getByLabel('Name');
+  await vi.waitFor(async () => expect(await name.evaluate((e: HTMLInputElement) => e.value.slice(e.selectionStart!, e.selectionEnd!))).toBe('b'), soon);
+  await ada.page.keyboard.type('letter');
+  await ada.page.keyboard.press('Enter');
+  await ada.row('letter.txt').waitFor();
+
+  ada.expected = /status of 409/;
+  await ada.page.keyboard.press('F2');
+  await name.fill('a.txt');
+  await ada.page.keyboard.press('Enter');
+  await ada.dialog('Rename').getByRole('alert').waitFor();
+  await ada.page.keyboard.press('Escape');
+  ada.expected = undefined;
+
+  await ada.menu('letter.txt', 'Move…');
+  await ada.dialog('Move').getByRole('button', { name: 'Archive' }).click();
+  await ada.button('Move here').click();
+  await ada.row('letter.txt').waitFor({ state: 'detached' });
+
+  await ada.row('a (1).txt').dragTo(ada.row('Archive'));
+  await ada.row('a (1).txt').waitFor({ state: 'detached' });
+  await ada.page.getByRole('link', { name: 'Archive' }).click();
+  await vi.waitFor(async () => expect(await ada.names()).toEqual(['a (1).txt', 'letter.txt']), soon);
+  await ada.row('a (1).txt').dragTo(ada.page.getByRole('navigation', { name: 'Place' }).getByRole('link', { name: 'All files' }));
+  await ada.row('a (1).txt').waitFor({ state: 'detached' });
+  const zip = await ada.download(async () => {
+    await ada.page.getByRole('navigation', { name: 'Place' }).getByRole('link', { name: 'All files' }).click();
+    await ada.menu('Archive', 'Download as zip');
+  });
+  expect(zip.name).toBe('Archive.zip');
+});
+
+test('deleting names what goes, and takes it away', async () => {
+  await ada.row('trip').click();
+  await ada.row('a (1).txt').click({ modifiers: ['Control'] });
+  await ada.page.keyboard.press('Delete');
+  await ada.dialog('Delete 2 items?').getByText('3 folders and 4 files, 3.0 KiB').waitFor();
+  await ada.dialog('Delete').getByRole('button', { name: 'Delete' }).click();
+  await vi.waitFor(async () => expect(await ada.names()).toEqual(['Archive', 'a.txt', 'b (1).txt', 'film.mp4']), soon);
+});
+
+test('others see changes as they happen, and only what is theirs to see', async () => {
+  expect(await api(ada, '/api/users', { username: 'grace', password: 'battery staple', administrator: false })).toBe(200);
+  const grace = await Visitor.come(browser, { viewport: { width: 390, height: 844 }, colorScheme: 'dark', hasTouch: true });
+  await grace.signIn(server.url, 'grace', 'battery staple');
+  await grace.row('Archive').waitFor();
+  expect(await grace.names()).toEqual(['Archive']);
+  await ada.menu('film.mp4', 'Make visible to all users');
+  await grace.row('film.mp4').waitFor();
+  await ada.menu('Archive', 'Rename');
+  await ada.dialog('Rename').getByLabel('Name').fill('Attic');
+  await ada.page.keyboard.press('Enter');
+  await grace.row('Attic').waitFor();
+  expect(await grace.names()).toEqual(['Attic', 'film.mp4']);
+
+  // A finger opens folders; whoever stands in one follows it, and leaves when it goes.
+  await grace.row('Attic').tap();
+  await grace.page.getByRole('heading', { name: 'This folder is empty' }).waitFor();
+  await ada.menu('Attic', 'Rename');
+  await ada.dialog('Rename').getByLabel('Name').fill('Loft');
+  await ada.page.keyboard.press('Enter');
+  await vi.waitFor(() => expect(grace.page.url()).toBe(`${server.url}/files/Loft`), soon);
+  await ada.menu('Loft', 'Delete…');
+  await ada.dialog('Delete “Loft”?').getByText('1 folder and 1 file').waitFor();
+  await ada.dialog('Delete').getByRole('button', { name: 'Delete' }).click();
+  await vi.waitFor(() => expect(grace.page.url()).toBe(`${server.url}/files`), soon);
+
+  await grace.row('film.mp4').tap();
+  expect(await grace.page.getByRole('menuitem', { name: 'Delete…' }).getAttribute('aria-disabled')).toBe('true');
+  await grace.page.keyboard.press('Escape');
+  await ada.menu('film.mp4', 'Make visible to me only');
+  await grace.page.getByRole('heading', { name: 'Your cloud is empty' }).waitFor();
+  expect(grace.errors).toEqual([]);
+  await grace.context.close();
+});
+
+test('an upload survives that the server is killed', async () => {
+  const path = await file('backup.tar', 45 * MiB);
+  await ada.throttle(12 * MiB);
+  await ada.pick(path);
+  const progress = ada.upload('backup.tar').getByRole('progressbar');
+  const sent = () => progress.evaluate((e: HTMLProgressElement) => e.value);
+  await vi.waitFor(async () => expect(await sent()).toBeGreaterThan(22 * MiB), soon);
+  ada.expected = /ERR_CONNECTION|ERR_EMPTY_RESPONSE|WebSocket|status of 503/;
+  await server.kill();
+  await ada.page.getByText(/Reconnecting in \d+ s/).waitFor();
+  await ada.upload('backup.tar').getByText('Interrupted').waitFor();
+  expect(await sent()).toBeGreaterThan(9 * MiB); // what is stored is not sent again
+  await server.up();
+  await ada.button('Try now').click();
+  await ada.page.getByText('1 upload finished').waitFor({ timeout: 20_000 });
+  await ada.throttle(0);
+  ada.expected = undefined;
+  const down = await ada.download(() => ada.row('backup.tar').dblclick());
+  expect(down.sha256).toBe(await sha256(path));
+  await ada.button('Clear uploads').click();
+});
+
+test('an upload is cancelled', async () => {
+  await ada.throttle(4 * MiB);
+  await ada.pick(await file('huge.bin', 30 * MiB));
+  await ada.upload('huge.bin').getByText(/MiB of 30 MiB/).waitFor();
+  await ada.button('Cancel huge.bin').click();
+  await ada.upload('huge.bin').getByText('Cancelled').waitFor();
+  await ada.throttle(0);
+  await ada.button('Clear uploads').click();
+  expect(await ada.names()).not.toContain('huge.bin');
+});
+
+test('thousands of entries: few rows, all reachable', async () => {
+  const status = await ada.page.evaluate(async () => {
+    const { token } = JSON.parse(localStorage.getItem('discord-cloud-session')!) as { token: string };
+    const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' };
+    const make = (parent: number, name: string) => fetch(`/api/entries/${parent}/folders`, { method: 'POST', headers, body: JSON.stringify({ name }) });
+    const { entry } = (await (await make(0, 'many')).json()) as { entry: { id: number } };
+    let worst = 0;
+    for (let i = 0; i < 300; i += 4) {
+      const all = await Promise.all([0, 1, 2, 3].map((k) => make(entry.id, `n${String(i + k).padStart(3, '0')}`)));
+      worst = Math.max(worst, ...all.map((r) => r.status));
+      if (worst === 429) await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+    return worst;
+  });
+  expect(status).toBeLessThan(500);
+  await ada.page.getByRole('link', { name: 'many' }).click();
+  await ada.row('n000').waitFor();
+  expect((await ada.names()).length).toBeLessThan(60);
+  await ada.page.keyboard.press('End');
+  await vi.waitFor(async () => {
+    await ada.page.keyboard.press('End');
+    expect((await ada.names()).at(-1)).toBe('n299');
+  }, soon);
+  await ada.page.getByRole('link', { name: 'discord-cloud' }).click();
+});
+
+test('who signs out has to sign in, with the right password', async () => {
+  await ada.button('Account of ada').click();
+  await ada.page.getByRole('menuitem', { name: 'Change password…' }).click();
+  const change = ada.dialog('Change password');
+  ada.expected = /status of 401/;
+  await change.getByLabel('Current password').fill('wrong password');
+  await change.getByLabel('New password', { exact: true }).fill('better horse');
+  await change.getByLabel('New password, once more').fill('better horse');
+  await ada.page.keyboard.press('Enter');
+  await change.getByText('The current password is wrong.').waitFor();
+  await change.getByLabel('Current password').fill('correct horse');
+  await ada.page.keyboard.press('Enter');
+  await ada.page.getByText('Your password is changed.').waitFor();
+  await ada.page.getByText('Connected').waitFor();
+  await ada.row('film.mp4').waitFor();
+
+  await ada.button('Account of ada').click();
+  await ada.page.getByRole('menuitem', { name: 'Sign out' }).click();
+  await ada.signIn(server.url, 'ada', 'correct horse');
+  await ada.page.getByRole('alert').getByText('Wrong name or password.').waitFor();
+  ada.expected = undefined;
+  await ada.signIn(server.url, 'ada', 'better horse');
+  await ada.row('film.mp4').waitFor();
+  await ada.page.reload();
+  await ada.row('film.mp4').waitFor();
+});
+
+test('a place that is not there says so', async () => {
+  ada.expected = /status of 404/;
+  await ada.page.goto(`${server.url}/files/no/such%20place`);
+  await ada.page.getByRole('heading', { name: 'This folder is not there' }).waitFor();
+  await ada.button('Go to all files').click();
+  await ada.row('film.mp4').waitFor();
+  ada.expected = undefined;
+});
+
+test.runIf(process.env['SCREENSHOT'])('a picture for the README', async () => {
+  await ada.button('New folder').click();
+  await ada.dialog('New folder').getByLabel('Name').fill('Expedition');
+  await ada.page.keyboard.press('Enter');
+  await ada.page.getByRole('link', { name: 'Expedition' }).click();
+  for (const name of ['Maps', 'Photos', 'Recordings']) {
+    await ada.button('New folder').click();
+    await ada.dialog('New folder').getByLabel('Name').fill(name);
+    await ada.page.keyboard.press('Enter');
+    await ada.row(name).waitFor();
+  }
+  const sizes = { 'Budget.xlsx': 48_200, 'Crew interview.flac': 9_300_000, 'Field notes.md': 18_420, 'Glacier at dawn.jpg': 6_410_000, 'Packing list.txt': 2_310, 'Route plan.pdf': 1_204_000, 'track-to-geojson.py': 5_120, 'Weather 2026.csv': 231_000 };
+  await ada.pick(await Promise.all(Object.entries(sizes).map(([name, size]) => file(name, size))));
+  await ada.page.getByText('8 uploads finished').waitFor();
+  await ada.button('Clear uploads').click();
+  await ada.menu('Route plan.pdf', 'Make visible to all users');
+  await ada.page.getByText('visible to all users now').waitFor();
+  await ada.button('Dismiss').click();
+  await ada.page.keyboard.press('Escape');
+  await ada.throttle(5 * MiB);
+  await ada.pick(await Promise.all([file('Aerial survey.mp4', 38 * MiB), file('Sensor archive.tar.zst', 26 * MiB)]));
+  await ada.page.getByText(/left$/).waitFor();
+  await ada.page.screenshot({ path: process.env['SCREENSHOT']! });
+  await ada.button('Cancel all').click();
+});

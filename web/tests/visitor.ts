@@ -1,0 +1,116 @@
+/** Somebody with a browser: what people do on the page, by role and name. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import type { Browser, BrowserContext, CDPSession, Locator, Page } from 'playwright-core';
+import { chromium } from 'playwright-core';
+
+export function launch(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
+    args: [
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+}
+
+export class Visitor {
+  /** Errors that the page or the browser has written. */
+  readonly errors: string[] = [];
+  /** Errors that a test provokes; policy violations never are. */
+  expected: RegExp | undefined;
+
+  private constructor(
+    readonly context: BrowserContext,
+    readonly page: Page,
+    private readonly devtools: CDPSession,
+  ) {
+    page.setDefaultTimeout(10_000);
+    page.on('pageerror', (e) => this.errors.push(e.stack ?? e.message));
+    page.on('console', (m) => {
+      if (m.type() !== 'error' && m.type() !== 'warning') return;
+      const text = `${m.text()} ${m.location().url}`;
+      if (!this.expected?.test(text) || /Content Security Policy|Trusted/.test(text)) this.errors.push(text);
+    });
+  }
+
+  static async come(browser: Browser, more: Parameters<Browser['newContext']>[0] = {}): Promise<Visitor> {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: 'light', acceptDownloads: true, ...more });
+    const page = await context.newPage();
+    return new Visitor(context, page, await context.newCDPSession(page));
+  }
+
+  async signIn(url: string, name: string, password: string): Promise<void> {
+    if (this.page.url() === 'about:blank') await this.page.goto(url);
+    await this.page.getByLabel('Name').fill(name);
+    await this.page.getByLabel('Password').fill(password);
+    await this.button('Sign in').click();
+  }
+
+  button(name: string | RegExp): Locator {
+    return this.page.getByRole('button', { name, exact: true });
+  }
+
+  dialog(name: string | RegExp): Locator {
+    return this.page.getByRole('dialog', { name });
+  }
+
+  row(name: string): Locator {
+    return this.page.getByRole('row').filter({ has: this.page.getByText(name, { exact: true }) });
+  }
+
+  /** Names in the list, in their order. */
+  names(): Promise<string[]> {
+    return this.page.locator('[role=row][data-id] :is(a, .file)').allTextContents();
+  }
+
+  upload(name: string): Locator {
+    return this.page.getByRole('region', { name: 'Uploads' }).getByRole('listitem').filter({ hasText: name });
+  }
+
+  async pick(files: string | string[]): Promise<void> {
+    const chooser = this.page.waitForEvent('filechooser');
+    await this.button('Upload files').click();
+    await (await chooser).setFiles(files);
+  }
+
+  /** Drags files and folders of the disk onto the page. */
+  async drop(paths: string[], between?: () => Promise<void>): Promise<void> {
+    const at = { x: 500, y: 500, data: { items: [], files: paths, dragOperationsMask: 1 } };
+    await this.devtools.send('Input.dispatchDragEvent', { type: 'dragEnter', ...at });
+    await this.devtools.send('Input.dispatchDragEvent', { type: 'dragOver', ...at });
+    await between?.();
+    await this.devtools.send('Input.dispatchDragEvent', { type: 'drop', ...at });
+  }
+
+  /** Bounds the line to so many bytes a second upwards; 0 lifts the bound. */
+  async throttle(bytes: number): Promise<void> {
+    await this.devtools.send('Network.enable');
+    await this.devtools.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: bytes || -1 });
+  }
+
+  /** SHA-256 of what a click downloads. */
+  async download(click: () => Promise<void>): Promise<{ name: string; sha256: string }> {
+    const event = this.page.waitForEvent('download');
+    await click();
+    const download = await event;
+    return { name: download.suggestedFilename(), sha256: await sha256(await download.path()) };
+  }
+
+  async menu(row: string, item: string | RegExp): Promise<void> {
+    await this.row(row).click({ button: 'right' });
+    await this.page.getByRole('menuitem', { name: item }).click();
+  }
+}
+
+export async function sha256(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}
