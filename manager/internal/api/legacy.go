@@ -58,7 +58,9 @@ func (e *errorV1) Error() string {
 
 func (e *errorV1) Unwrap() error { return e.err }
 
-func badV1(detail string) error { return &errorV1{status: http.StatusBadRequest, detail: detail, err: cloud.ErrInvalid} }
+func badV1(detail string) error {
+	return &errorV1{status: http.StatusBadRequest, detail: detail, err: cloud.ErrInvalid}
+}
 
 // goneV1 says which form takes the place of one that is switched off.
 func goneV1(instead string) error {
@@ -84,11 +86,7 @@ func (a *api) serveV1(w http.ResponseWriter, r *http.Request, rt *route) {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, defaultBody) // no route reads one
 	q := &call{w: w, r: r, fs: a.FS}
-	err := a.rates.take(a.rateKey(q))
-	if err == nil {
-		err = rt.handle(q)
-	}
-	if err != nil {
+	if err := rt.handle(q); err != nil {
 		a.writeErrorV1(w, r, err)
 	}
 }
@@ -120,6 +118,9 @@ func answerV1(q *call, record map[string]any) error {
 }
 
 func (a *api) healthV1(q *call) error {
+	if err := a.admitV1(q, ""); err != nil {
+		return err
+	}
 	if err := a.healthy(q.ctx()); err != nil {
 		return err
 	}
@@ -168,6 +169,9 @@ func credentialsV1(v url.Values) (name, password string, err error) {
 }
 
 func (a *api) loginV1(q *call) error {
+	if err := a.admitV1(q, ""); err != nil {
+		return err
+	}
 	if !a.LegacyQueryAuth {
 		return goneV1("POST /api/login with JSON")
 	}
@@ -201,6 +205,18 @@ func (a *api) tokenV1(q *call, key string) (string, error) {
 	return token, nil
 }
 
+// admitV1 makes q the holder of a token. The request counts as his, or as one of
+// its address if there is none.
+func (a *api) admitV1(q *call, token string) (err error) {
+	if token != "" {
+		q.who, err = a.Auth.Verify(q.ctx(), token)
+	}
+	if limited := a.rates.take(a.rateKey(q)); limited != nil {
+		return limited
+	}
+	return err
+}
+
 func (a *api) tokenStatusV1(q *call) error {
 	token, err := a.tokenV1(q, "token")
 	if err != nil {
@@ -209,17 +225,20 @@ func (a *api) tokenStatusV1(q *call) error {
 	if !tokenShaped(token) {
 		return badV1("token: three parts of base64url, joined by dots")
 	}
-	who, err := a.Auth.Verify(q.ctx(), token)
+	err = a.admitV1(q, token)
 	if errors.Is(err, cloud.ErrUnauthenticated) {
 		return &errorV1{status: http.StatusUnauthorized, detail: "Unauthorized", extra: map[string]any{"user_id": nil}, err: err}
 	}
 	if err != nil {
 		return err
 	}
-	return answerV1(q, map[string]any{"user_id": who.User})
+	return answerV1(q, map[string]any{"user_id": q.who.User})
 }
 
 func (a *api) registerV1(q *call) error {
+	if err := a.admitV1(q, ""); err != nil {
+		return err
+	}
 	if !a.LegacyQueryAuth {
 		return goneV1("POST /api/users with JSON, POST /api/setup for the first user")
 	}
@@ -267,6 +286,9 @@ func (a *api) register(q *call, name, password, adminToken string) (cloud.User, 
 }
 
 func (a *api) updatePasswordV1(q *call) error {
+	if err := a.admitV1(q, ""); err != nil {
+		return err
+	}
 	if !a.LegacyQueryAuth {
 		return goneV1("POST /api/password with JSON")
 	}

@@ -28,7 +28,7 @@ func (a *api) downloadV1(q *call) error {
 	if token == "" {
 		return badV1("auth: the token is missing")
 	}
-	if q.who, err = a.Auth.Verify(q.ctx(), token); err != nil {
+	if err := a.admitV1(q, token); err != nil {
 		return err
 	}
 	e, err := q.fs.LookupV1(q.ctx(), q.who, append(folder, name))
@@ -56,7 +56,10 @@ func (a *api) bulkDownloadV1(q *call) error {
 	if err != nil {
 		return err
 	}
-	if q.who, err = a.Auth.Verify(q.ctx(), token); err != nil {
+	if token == "" {
+		return cloud.ErrUnauthenticated
+	}
+	if err := a.admitV1(q, token); err != nil {
 		return err
 	}
 	folder, err := q.fs.LookupV1(q.ctx(), q.who, path)
@@ -71,6 +74,9 @@ func (a *api) bulkDownloadV1(q *call) error {
 
 // openLink finds the file of a signed link, and makes q its holder.
 func (a *api) openLink(q *call) (err error) {
+	if err := a.admitV1(q, ""); err != nil {
+		return err
+	}
 	q.entry, q.who, err = q.fs.OpenLink(q.ctx(), q.r.URL.Query().Get("q"))
 	if err != nil {
 		return err

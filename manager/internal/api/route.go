@@ -100,10 +100,11 @@ func (rt *route) open() bool {
 
 // admit tells who asks and finds what it is about.
 func (a *api) admit(q *call, rt *route) error {
-	if err := a.identify(q, rt); err != nil {
-		return errors.Join(a.rates.take(a.rateKey(q)), err) // guessing counts too
+	err := a.identify(q, rt)
+	if limited := a.rates.take(a.rateKey(q)); limited != nil {
+		return limited // guessing counts too
 	}
-	if err := a.rates.take(a.rateKey(q)); err != nil {
+	if err != nil {
 		return err
 	}
 	if rt.on == nil {
@@ -112,7 +113,6 @@ func (a *api) admit(q *call, rt *route) error {
 	if q.who.Role == policy.Nobody {
 		return cloud.ErrUnauthenticated
 	}
-	var err error
 	q.entry, err = rt.on(q, rt.do)
 	return err
 }
