@@ -104,7 +104,6 @@ func (c *Client) Close(ctx context.Context) {
 	d := c.d
 	d.mu.Lock()
 	c.gone = true
-	delete(d.clients, c)
 	d.pool.leave(c.holder)
 	var failed []*upload
 	for _, u := range d.uploadsOf(c) {
@@ -122,6 +121,10 @@ func (c *Client) Close(ctx context.Context) {
 	for _, u := range failed {
 		d.record(ctx, u.ID, meta.UploadFailed, "the client left")
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.clients, c)
+	d.left.Broadcast()
 }
 
 // uploadsOf gives the uploads in memory that report to c, oldest first.

@@ -79,6 +79,8 @@ type Dispatcher struct {
 	background sync.WaitGroup // what goes on after the packet that began it
 
 	mu         sync.Mutex
+	left       sync.Cond // a client or a service has left
+	attached   int       // services, configured or not
 	pool       pool
 	clients    map[*Client]struct{}
 	services   []*Service // that have been configured, oldest first
@@ -110,17 +112,20 @@ func New(o Options) *Dispatcher {
 	if o.Requests == 0 {
 		o.Requests = 128
 	}
-	return &Dispatcher{
+	d := &Dispatcher{
 		Options: o,
 		clients: map[*Client]struct{}{},
 		uploads: map[cloud.UploadID]*upload{},
 	}
+	d.left.L = &d.mu
+	return d
 }
 
-// Run aborts idle uploads until ctx ends, and then waits for what is still
-// going on. Clients and services have to be closed before.
+// Run aborts idle uploads until ctx ends, then waits until all clients and
+// services have left, and what they had begun has ended. Whoever serves them has
+// to let them go.
 func (d *Dispatcher) Run(ctx context.Context) error {
-	defer d.background.Wait()
+	defer d.drain()
 	tick := time.NewTicker(d.Expiry)
 	defer tick.Stop()
 	for {
@@ -133,6 +138,16 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// drain waits until nothing goes on any more.
+func (d *Dispatcher) drain() {
+	d.mu.Lock()
+	for len(d.clients)+d.attached > 0 {
+		d.left.Wait()
+	}
+	d.mu.Unlock()
+	d.background.Wait()
 }
 
 // expire aborts uploads that nobody has gone on with.

@@ -36,9 +36,12 @@ type Service struct {
 const MaxCapacity = 64
 
 // NewService makes a service of a fresh connection. Nobody sees it before
-// Configure. address is where clients send parts, an URL or the path of a mount
+// Configure, and Lost has to be called when it ends. address is where clients send parts, an URL or the path of a mount
 // on this manager; capacity is at least 1.
 func (d *Dispatcher) NewService(link Link, role policy.Role, address string, capacity int) *Service {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.attached++
 	return &Service{
 		d: d, link: link, id: packet.NewUUID(), role: role, address: address,
 		capacity: min(max(capacity, 1), MaxCapacity),
@@ -101,7 +104,7 @@ func (s *Service) call(ctx context.Context, p packet.Packet) error {
 
 var errRefused = errors.New("the service refused")
 
-// Lost is to be called once when the connection has ended. Uploads on it are
+// Lost tells that the connection has ended. Uploads on it are
 // interrupted, and those who held its slots are told.
 func (s *Service) Lost(ctx context.Context) {
 	d := s.d
@@ -111,6 +114,8 @@ func (s *Service) Lost(ctx context.Context) {
 		return
 	}
 	s.gone = true
+	d.attached--
+	d.left.Broadcast()
 	i := slices.Index(d.services, s)
 	if i < 0 {
 		return // never configured
@@ -176,7 +181,9 @@ func (s *Service) registry(action string) packet.ServiceRegistry {
 // announce tells every client of a service.
 func (d *Dispatcher) announce(p packet.ServiceRegistry) {
 	for c := range d.clients {
-		c.registry(p)
+		if !c.gone {
+			c.registry(p)
+		}
 	}
 }
 

@@ -132,16 +132,14 @@ func (w *world) start() {
 		}
 	}
 	w.server.Start()
-	hubCtx, stopHub := context.WithCancel(context.Background())
-	dispatchCtx, stopDispatch := context.WithCancel(context.Background())
-	var hubDone, dispatchDone sync.WaitGroup
-	hubDone.Go(func() { _ = w.hub.Run(hubCtx) })
-	dispatchDone.Go(func() { _ = w.dispatch.Run(dispatchCtx) })
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	hub, dispatch := w.hub, w.dispatch
+	running.Go(func() { _ = hub.Run(ctx) })
+	running.Go(func() { _ = dispatch.Run(ctx) })
 	w.stop = sync.OnceFunc(func() {
-		stopHub()
-		hubDone.Wait()
-		stopDispatch()
-		dispatchDone.Wait()
+		stop()
+		running.Wait()
 		w.server.Close()
 	})
 }
