@@ -65,9 +65,9 @@ test('the first visitor becomes the administrator', async () => {
 test('a file of several parts goes up and comes down as it was', async () => {
   const path = await file('film.mp4', 25 * MiB);
   await ada.pick(path);
-  await ada.page.getByText('1 upload finished').waitFor();
-  await ada.row('film.mp4').getByText('25 MiB').waitFor();
-  await ada.row('film.mp4').getByText('Only me').waitFor();
+  await ada.finished('1 upload').waitFor();
+  await ada.cell('film.mp4', '25 MiB').waitFor();
+  await ada.cell('film.mp4', 'Only me').waitFor();
   const down = await ada.download(() => ada.row('film.mp4').dblclick());
   expect(down).toEqual({ name: 'film.mp4', sha256: await sha256(path) });
 });
@@ -78,7 +78,7 @@ test('folders are dropped with all that is in them', async () => {
   await file('trip/ünïcode ☕.txt', 0);
   await mkdir(join(disk, 'trip/empty'));
   await ada.drop([join(disk, 'trip')], () => ada.page.getByText('Drop to upload to').waitFor());
-  await ada.page.getByText('4 uploads finished').waitFor();
+  await ada.finished('4 uploads').waitFor();
   await ada.page.getByRole('link', { name: 'trip' }).click();
   await vi.waitFor(async () => expect(await ada.names()).toEqual(['day 1', 'empty', 'ünïcode ☕.txt']), soon);
   expect(decodeURI(ada.page.url())).toBe(`${server.url}/files/trip`);
@@ -95,7 +95,7 @@ test('a taken name is asked about, once for all if wanted', async () => {
   const a = await file('a.txt', 11);
   const b = await file('b.txt', 12);
   await ada.pick([a, b]);
-  await ada.page.getByText('2 uploads finished').waitFor();
+  await ada.finished('2 uploads').waitFor();
   await file('a.txt', 21);
   await file('b.txt', 22);
   await ada.button('Clear uploads').click();
@@ -103,21 +103,21 @@ test('a taken name is asked about, once for all if wanted', async () => {
   await ada.dialog('is there already').getByRole('radio', { name: 'Keep both' }).check();
   await ada.dialog('is there already').getByLabel('Do this for all files').check();
   await ada.button('Continue').click();
-  await ada.page.getByText('2 uploads finished').waitFor();
+  await ada.finished('2 uploads').waitFor();
   expect(await ada.names()).toEqual(['trip', 'a (1).txt', 'a.txt', 'b (1).txt', 'b.txt', 'film.mp4']);
-  await ada.row('a.txt').getByText('11 B').waitFor();
-  await ada.row('a (1).txt').getByText('21 B').waitFor();
+  await ada.cell('a.txt', '11 B').waitFor();
+  await ada.cell('a (1).txt', '21 B').waitFor();
 
   await file('a.txt', 31);
   await ada.pick(a);
   await ada.dialog('is there already').getByRole('radio', { name: 'Replace' }).check();
   await ada.button('Continue').click();
-  await ada.row('a.txt').getByText('31 B').waitFor();
+  await ada.cell('a.txt', '31 B').waitFor();
   await ada.pick(b);
   await ada.dialog('is there already').getByRole('radio', { name: 'Skip' }).check();
   await ada.button('Continue').click();
   await ada.upload('b.txt').getByText('Skipped').waitFor();
-  await ada.row('b.txt').getByText('12 B').waitFor();
+  await ada.cell('b.txt', '12 B').waitFor();
   await ada.button('Clear uploads').click();
 });
 
@@ -200,6 +200,8 @@ test('others see changes as they happen, and only what is theirs to see', async 
   expect(await grace.page.getByRole('menuitem', { name: 'Delete…' }).getAttribute('aria-disabled')).toBe('true');
   await grace.page.keyboard.press('Escape');
   await ada.menu('film.mp4', 'Make visible to me only');
+  await ada.cell('film.mp4', 'Only me').waitFor();
+  await grace.page.reload();
   await grace.page.getByRole('heading', { name: 'Your cloud is empty' }).waitFor();
   expect(grace.errors).toEqual([]);
   await grace.context.close();
@@ -219,7 +221,7 @@ test('an upload survives that the server is killed', async () => {
   expect(await sent()).toBeGreaterThan(9 * MiB); // what is stored is not sent again
   await server.up();
   await ada.button('Try now').click();
-  await ada.page.getByText('1 upload finished').waitFor({ timeout: 20_000 });
+  await ada.finished('1 upload').waitFor({ timeout: 20_000 });
   await ada.throttle(0);
   ada.expected = undefined;
   const down = await ada.download(() => ada.row('backup.tar').dblclick());
@@ -313,7 +315,7 @@ test.runIf(process.env['SCREENSHOT'])('a picture for the README', async () => {
   }
   const sizes = { 'Budget.xlsx': 48_200, 'Crew interview.flac': 9_300_000, 'Field notes.md': 18_420, 'Glacier at dawn.jpg': 6_410_000, 'Packing list.txt': 2_310, 'Route plan.pdf': 1_204_000, 'track-to-geojson.py': 5_120, 'Weather 2026.csv': 231_000 };
   await ada.pick(await Promise.all(Object.entries(sizes).map(([name, size]) => file(name, size))));
-  await ada.page.getByText('8 uploads finished').waitFor();
+  await ada.finished('8 uploads').waitFor();
   await ada.button('Clear uploads').click();
   await ada.menu('Route plan.pdf', 'Make visible to all users');
   await ada.page.getByText('visible to all users now').waitFor();

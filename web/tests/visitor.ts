@@ -65,6 +65,10 @@ export class Visitor {
     return this.page.getByRole('row').filter({ has: this.page.getByText(name, { exact: true }) });
   }
 
+  cell(row: string, text: string): Locator {
+    return this.row(row).getByRole('gridcell', { name: text, exact: true });
+  }
+
   /** Names in the list, in their order. */
   names(): Promise<string[]> {
     return this.page.locator('[role=row][data-id] :is(a, .file)').allTextContents();
@@ -72,6 +76,10 @@ export class Visitor {
 
   upload(name: string): Locator {
     return this.page.getByRole('region', { name: 'Uploads' }).getByRole('listitem').filter({ hasText: name });
+  }
+
+  finished(how: string): Locator {
+    return this.page.getByRole('button', { name: `${how} finished` });
   }
 
   async pick(files: string | string[]): Promise<void> {

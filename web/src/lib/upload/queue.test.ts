@@ -126,6 +126,16 @@ describe('a taken name', () => {
     expect(manager.log.filter((l) => l === 'c2s:upload-overwrite-response overwrite')).toHaveLength(2);
   });
 
+  test('an answer for all ends with the work it was given for', async () => {
+    manager.taken.add('a');
+    queue.add([file('a', 5)]);
+    await settled(['a asking']);
+    queue.answer(queue.questions[0]!, 'skip', true);
+    await settled(['a skipped']);
+    queue.add([file('a', 5)]);
+    await settled(['a skipped', 'a asking']);
+  });
+
   test('a question of an earlier visit is shown, and goes if another page takes it', async () => {
     manager.tell('s2c:upload-overwrite-request', { upload_id: 'old', file_name: 'x', file_path: '/a' });
     expect(states()).toEqual(['x asking']);

@@ -308,8 +308,10 @@ export class UploadQueue {
   }
 
   private unbook(): void {
-    if (!this.active) this.always = undefined;
-    if (this.wished === 0 || this.booking) return;
+    if (this.booking) return;
+    const forget = this.always !== undefined && !this.active; // the manager has to forget the answer for all, too
+    if (this.wished === 0 && !forget) return;
+    if (forget) this.always = undefined;
     this.booked = 0;
     this.wished = 0;
     this.o.link.call('c2s:upload-booking-clear', {}).catch(() => undefined); // it ends with the connection anyhow
