@@ -18,7 +18,10 @@ import (
 // metatest.Run. Errors are wrapped around the kinds of package cloud.
 type Store interface {
 	Accounts
+	AppPasswords
 	Tree
+	Properties
+	Locks
 	Objects
 	Uploads
 
@@ -65,7 +68,7 @@ type Accounts interface {
 	Users(ctx context.Context, query string, limit int) ([]cloud.User, error)
 	CountUsers(ctx context.Context) (int, error)
 	// SetPassword replaces the password and ends all sessions of the user,
-	// whose ids it returns.
+	// whose ids it returns. The user's app passwords go with them.
 	SetPassword(ctx context.Context, id cloud.UserID, password string) ([]string, error)
 	// Rehash replaces the stored form of an unchanged password, if it still is
 	// old; sessions stay.
@@ -156,6 +159,10 @@ const (
 	ConflictFail    Conflict = "fail"    // ErrExists
 	ConflictReplace Conflict = "replace" // the file there gets the new content, and keeps its id
 	ConflictRename  Conflict = "rename"  // the first free "stem (n).ext"
+	// ConflictClear is for Move and Copy alone: as ConflictReplace, but a folder
+	// that is in the way, or that goes in the way of a file, is deleted first with
+	// all that is below it.
+	ConflictClear Conflict = "clear"
 )
 
 // Tree keeps the entries. cloud.Root always exists.
@@ -193,6 +200,15 @@ type Tree interface {
 	// returns the entry as it was and as it is, and the file replaced, which is
 	// gone: the moved entry keeps its id.
 	Move(ctx context.Context, id, parent cloud.EntryID, name string, on Conflict, allow Allow) (MoveResult, error)
+	// Copy makes a copy of an entry that shares its object, with deep also of
+	// all below a folder that the viewer of the context sees, in one transaction.
+	// The copies are the owner's, as public as what they copy, and have its times of
+	// the content and its properties, but no shares and no thumbnail. on is
+	// ConflictFail or ConflictClear: a file that replaces a file keeps the id,
+	// owner and shares of the one that was there. allow sees the entry, then the
+	// folder, then each that is replaced or deleted. ErrInvalid for a folder into
+	// itself, or beyond MaxDepth.
+	Copy(ctx context.Context, id, parent cloud.EntryID, name string, owner cloud.UserID, deep bool, on Conflict, allow Allow) (CopyResult, error)
 	// Delete removes entries with all that is below them, in one transaction.
 	// allow sees each entry that would go. Their objects become unreferenced.
 	Delete(ctx context.Context, ids []cloud.EntryID, allow Allow) (Deleted, error)
@@ -205,6 +221,8 @@ type Tree interface {
 	// old owner gets a share that can write.
 	SetOwner(ctx context.Context, id cloud.EntryID, owner cloud.UserID, dropShares, keep bool, allow Allow) (cloud.Entry, error)
 	SetPublic(ctx context.Context, id cloud.EntryID, public bool, allow Allow) (cloud.Entry, error)
+	// SetModified sets the time of an entry's content.
+	SetModified(ctx context.Context, id cloud.EntryID, modified time.Time) error
 }
 
 // MaxDepth is the number of levels below Root that a tree may have.
@@ -214,6 +232,14 @@ const MaxDepth = 128
 type MoveResult struct {
 	Before, After cloud.Entry
 	Replaced      *cloud.Entry
+}
+
+// CopyResult tells what Copy did. Replaced is what had the name: a file that got
+// the new content, or an entry that is gone.
+type CopyResult struct {
+	Entry          cloud.Entry
+	Replaced       *cloud.Entry
+	Files, Folders int64 // made, or given a new content
 }
 
 // Deleted tells what Delete did. Top holds the entries asked for, with the
@@ -266,7 +292,7 @@ type Upload struct {
 	Object     cloud.ObjectID
 	Folder     []string // path of the folder, created at the end if it is missing
 	Name       string
-	Size       int64
+	Size       int64 // -1 as long as it is not known
 	PartSize   int64 // of each part that the client sends, but the last
 	Public     bool
 	OnConflict string // ask, fail, replace, rename, skip
@@ -279,8 +305,15 @@ type Upload struct {
 	TouchedAt  time.Time // last part stored
 }
 
-// Parts is the number of parts of the upload: none for an empty file.
+// MaxParts is how many parts an upload may have whose size is not known.
+const MaxParts = 1 << 24
+
+// Parts is the number of parts of the upload: none for an empty file, MaxParts
+// as long as the size is not known.
 func (u Upload) Parts() int64 {
+	if u.Size < 0 {
+		return MaxParts
+	}
 	if u.Size == 0 {
 		return 0
 	}
@@ -322,7 +355,11 @@ type Uploads interface {
 	// UploadsIn lists a user's uploads in a state (any user's for AnyViewer),
 	// oldest first.
 	UploadsIn(ctx context.Context, user cloud.UserID, states ...UploadState) ([]Upload, error)
-	// AddPart records the chunks of one part, durably. ErrExists if the part is
+	// SetUploadSize gives a running upload the size that was not known. ErrInvalid
+	// if it has one, or if a stored part lies beyond it.
+	SetUploadSize(ctx context.Context, id cloud.UploadID, size int64) error
+	// AddPart records the chunks of one part, durably. Of an upload of unknown
+	// size only whole parts are taken. ErrExists if the part is
 	// there already: the first wins. ErrInvalid if the chunks do not cover just
 	// the part; ErrNotFound if the upload is not running.
 	AddPart(ctx context.Context, id cloud.UploadID, part int64, chunks []Stored) error

@@ -20,6 +20,9 @@ const (
 	TicketHolder Role = "ticket"
 	// LinkHolder has a signed link to one content.
 	LinkHolder Role = "link"
+	// AppPassword may work on files for a user, within its scope: it reaches
+	// nothing of the account.
+	AppPassword Role = "app-password"
 )
 
 // Principal is who asks.
@@ -30,6 +33,8 @@ type Principal struct {
 	Administrator bool
 	Session       string        // id of the session, "" if there is none
 	Entry         cloud.EntryID // of tickets and links: the one entry they open
+	ReadOnly      bool          // nothing may be changed
+	Within        *Subtree      // what it is confined to; nil is the whole tree
 }
 
 // Action is something that can be asked for.
@@ -53,6 +58,9 @@ const (
 	SeeServices    Action = "see-services"
 	Upload         Action = "upload"
 	SeeDebug       Action = "see-debug"
+	// ManageAppPasswords is to make, list and revoke the passwords of programs.
+	ManageAppPasswords Action = "manage-app-passwords"
+	UseDAV             Action = "use-dav"
 	// about an entry
 	SeeEntry     Action = "see-entry" // that it exists, its name, size, dates
 	ReadContent  Action = "read-content"
@@ -80,15 +88,20 @@ const (
 )
 
 type rule struct {
-	roles []Role
-	need  need
-	admin bool // administrators only
+	roles   []Role
+	need    need
+	admin   bool // administrators only
+	changes bool // something, though all that is needed is to read
 }
 
+// writes tells whether the action changes something of the tree.
+func (r rule) writes() bool { return r.changes || r.need >= write }
+
 var (
-	anybody  = []Role{Nobody, User, UploadService, ThumbnailService, TicketHolder, LinkHolder}
+	anybody  = []Role{Nobody, User, UploadService, ThumbnailService, TicketHolder, LinkHolder, AppPassword}
 	users    = []Role{User}
-	readers  = []Role{User, TicketHolder, LinkHolder}
+	workers  = []Role{User, AppPassword}
+	readers  = []Role{User, AppPassword, TicketHolder, LinkHolder}
 	services = []Role{UploadService, ThumbnailService}
 )
 
@@ -106,19 +119,22 @@ var rules = map[Action]rule{
 	Connect:        {roles: users},
 	Serve:          {roles: services},
 	SeeServices:    {roles: users},
-	Upload:         {roles: users},
+	Upload:         {roles: workers, changes: true},
 	SeeDebug:       {roles: users, admin: true},
+
+	ManageAppPasswords: {roles: users},
+	UseDAV:             {roles: []Role{AppPassword}},
 
 	SeeEntry:     {roles: readers, need: read},
 	ReadContent:  {roles: readers, need: read},
 	IssueTicket:  {roles: users, need: read},
 	SignLink:     {roles: users, need: read},
 	ListFolder:   {roles: readers, need: read},
-	AddTo:        {roles: users, need: read},
-	RenameEntry:  {roles: users, need: arrange},
-	MoveEntry:    {roles: users, need: arrange},
-	DeleteEntry:  {roles: users, need: write},
-	ReplaceFile:  {roles: users, need: write},
+	AddTo:        {roles: workers, need: read, changes: true},
+	RenameEntry:  {roles: workers, need: arrange},
+	MoveEntry:    {roles: workers, need: arrange},
+	DeleteEntry:  {roles: workers, need: write},
+	ReplaceFile:  {roles: workers, need: write},
 	ShareEntry:   {roles: users, need: own},
 	TransferFile: {roles: users, need: own},
 }
@@ -204,10 +220,23 @@ func Check(who Principal, do Action, on *cloud.Entry) error {
 	if r.admin && !who.Administrator {
 		return cloud.ErrDenied
 	}
-	if r.need == noEntry {
-		return nil
+	if r.need != noEntry && who.Within != nil {
+		if !who.Within.holds(*on) {
+			return cloud.ErrNotFound
+		}
+		if on.ID == who.Within.top && r.need >= write {
+			return cloud.UserErrorf(cloud.ErrDenied, "the folder that the password is for stays as it is")
+		}
 	}
-	return checkEntry(who, r.need, *on)
+	if r.need != noEntry {
+		if err := checkEntry(who, r.need, *on); err != nil {
+			return err
+		}
+	}
+	if who.ReadOnly && r.writes() {
+		return cloud.UserErrorf(cloud.ErrDenied, "this password is for reading only")
+	}
+	return nil
 }
 
 func checkEntry(who Principal, n need, e cloud.Entry) error {

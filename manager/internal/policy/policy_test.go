@@ -161,7 +161,7 @@ func TestCheck_Others(t *testing.T) {
 		policy.SeeSelf: users, policy.ChangePassword: users, policy.ManageSessions: users, policy.FindUsers: users,
 		policy.Connect: users, policy.SeeServices: users, policy.Upload: users,
 		policy.Register: admins, policy.ManageUsers: admins, policy.SeeDebug: admins,
-		policy.Serve: services,
+		policy.Serve: services, policy.ManageAppPasswords: users, policy.UseDAV: "udddddd", // see TestCheck_AppPassword
 	}
 	for _, do := range policy.Actions() {
 		if policy.NeedsEntry(do) {

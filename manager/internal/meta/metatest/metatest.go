@@ -30,7 +30,8 @@ func Run(t *testing.T, open Open) {
 		cases []testcase
 	}{
 		{"Accounts", accounts}, {"Tree", tree}, {"List", listings}, {"Move", moves}, {"Delete", deletes},
-		{"Share", sharing}, {"Upload", uploads}, {"Finish", finishes}, {"Race", races}, {"Store", stores},
+		{"Share", sharing}, {"Copy", copies}, {"Upload", uploads}, {"Finish", finishes}, {"Race", races}, {"Store", stores},
+		{"AppPassword", appPasswords}, {"Property", properties}, {"Lock", locks},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, c := range group.cases {

@@ -10,6 +10,26 @@ import (
 )
 
 var uploads = []testcase{
+	{"of a size that is not known", func(f *fixture) {
+		u := f.upload(f.user("ann"), "file", -1)
+		f.begin(u)
+		f.same("row", must(f.Upload(f.ctx, u.ID))(f).Size, int64(-1))
+		whole := u
+		whole.Size = 250
+		f.is(f.AddPart(f.ctx, u.ID, 2, chunksOf(whole, 2)), cloud.ErrInvalid) // it is short
+		for part := range int64(2) {
+			f.ok(f.AddPart(f.ctx, u.ID, part, chunksOf(whole, part)))
+		}
+		_, err := f.FinishUpload(f.ctx, u.ID, finish(meta.ConflictFail))
+		f.is(err, cloud.ErrInvalid)
+		f.is(f.SetUploadSize(f.ctx, u.ID, 199), cloud.ErrInvalid)
+		f.ok(f.SetUploadSize(f.ctx, u.ID, 250))
+		f.is(f.SetUploadSize(f.ctx, u.ID, 250), cloud.ErrInvalid)
+		f.ok(f.AddPart(f.ctx, u.ID, 2, chunksOf(whole, 2)))
+		done := must(f.FinishUpload(f.ctx, u.ID, finish(meta.ConflictFail)))(f)
+		f.same("size", done.Entry.Size, int64(250))
+		f.is(f.SetUploadSize(f.ctx, u.ID, 250), cloud.ErrNotFound)
+	}},
 	{"create and find", func(f *fixture) {
 		ann := f.user("ann")
 		u := f.upload(ann, "a/b/file.txt", 250)
@@ -49,7 +69,7 @@ var uploads = []testcase{
 			{func(u *meta.Upload) { u.ID = "" }, cloud.ErrInvalid},
 			{func(u *meta.Upload) { u.Object = cloud.ObjectID{} }, cloud.ErrInvalid},
 			{func(u *meta.Upload) { u.User = ann + 99 }, cloud.ErrNotFound},
-			{func(u *meta.Upload) { u.Size = -1 }, cloud.ErrInvalid},
+			{func(u *meta.Upload) { u.Size = -2 }, cloud.ErrInvalid},
 			{func(u *meta.Upload) { u.Size = 1 << 53 }, cloud.ErrInvalid},
 			{func(u *meta.Upload) { u.PartSize = 0 }, cloud.ErrInvalid},
 			{func(u *meta.Upload) { u.Name = "" }, cloud.ErrInvalid},

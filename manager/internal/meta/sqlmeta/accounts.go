@@ -100,6 +100,9 @@ func (s *Store) SetPassword(ctx context.Context, id cloud.UserID, password strin
 		if err != nil {
 			return err
 		}
+		if err := exec(ctx, tx, `DELETE FROM app_passwords WHERE user_id = ?`, id); err != nil {
+			return err
+		}
 		ended, err = rows(ctx, tx, scanID[string], `DELETE FROM sessions WHERE user_id = ? RETURNING id`, id)
 		return err
 	})

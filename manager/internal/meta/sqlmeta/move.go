@@ -22,6 +22,10 @@ func (s *Store) Move(ctx context.Context, id, parent cloud.EntryID, name string,
 }
 
 func move(ctx context.Context, tx querier, id, parent cloud.EntryID, name string, on meta.Conflict, allow meta.Allow, now int64) (r meta.MoveResult, err error) {
+	clearing := on == meta.ConflictClear
+	if clearing {
+		on = meta.ConflictReplace
+	}
 	if err := errors.Join(meta.CheckName(name), checkConflict(on)); err != nil {
 		return r, err
 	}
@@ -57,6 +61,11 @@ func move(ctx context.Context, tx querier, id, parent cloud.EntryID, name string
 		if name, err = freeName(ctx, tx, parent, name, id); err != nil {
 			return r, err
 		}
+	case clearing && (taken.IsFolder() || r.Before.IsFolder()):
+		if err := clearWay(ctx, tx, taken, r.Before, allow, now); err != nil {
+			return r, err
+		}
+		r.Replaced = &taken
 	case on == meta.ConflictFail, taken.IsFolder(), r.Before.IsFolder():
 		return r, nameTaken(taken)
 	default:

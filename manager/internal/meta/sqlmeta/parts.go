@@ -55,13 +55,16 @@ func checkPart(u meta.Upload, part int64, chunks []meta.Stored) error {
 		return fmt.Errorf("%w: the upload has %d parts", cloud.ErrInvalid, u.Parts())
 	}
 	at := part * u.PartSize
-	end := min(at+u.PartSize, u.Size)
+	end := at + u.PartSize
+	if u.Size >= 0 {
+		end = min(end, u.Size)
+	}
 	if u.Size == 0 && len(chunks) != 1 {
 		return fmt.Errorf("%w: an empty file is one chunk", cloud.ErrInvalid)
 	}
 	for _, c := range chunks {
 		switch {
-		case c.Offset != at || c.Size < 0 || c.Size == 0 && u.Size > 0 || c.Size > end-at:
+		case c.Offset != at || c.Size < 0 || c.Size == 0 && u.Size != 0 || c.Size > end-at:
 			return fmt.Errorf("%w: a chunk of %d bytes at %d, where %d are missing from %d on",
 				cloud.ErrInvalid, c.Size, c.Offset, end-at, at)
 		case c.Ref.IsZero() || c.Index < 0 || c.Ext < 0 || c.SealedSize < c.Size:
@@ -169,7 +172,7 @@ func checkComplete(ctx context.Context, q querier, u upload) error {
 		u.Object[:]).Scan(&chunks, &gaps, &end); err != nil {
 		return err
 	}
-	if chunks == 0 || gaps > 0 || end != u.Size {
+	if chunks == 0 || gaps > 0 || end != u.Size { // which is never so while the size is not known
 		return fmt.Errorf("%w: parts are missing: %d chunks with %d gaps reach to %d of %d bytes",
 			cloud.ErrInvalid, chunks, gaps, end, u.Size)
 	}

@@ -18,7 +18,9 @@ const (
 		u.modified_at, u.state, u.reason, COALESCE(u.entry_id, 0), u.created_at, u.touched_at`
 	selectUpload = `SELECT ` + uploadColumns + `, u.replaced, u.renamed FROM uploads u WHERE `
 
-	// sizeMax is the largest size that a JavaScript number holds.
+	// sizeMax is the largest size that a JavaScript number holds. As the size of
+	// an upload it stands for one that is not known: columns hold no negative
+	// numbers.
 	sizeMax = 1<<53 - 1
 	// typeMax is the length of the longest MIME type, in bytes.
 	typeMax = 255
@@ -40,15 +42,19 @@ func (s *Store) CreateUpload(ctx context.Context, u meta.Upload) error {
 	now := s.stamp()
 	created := orStamp(u.CreatedAt, now)
 	modified := sql.NullInt64{Int64: orStamp(u.ModifiedAt, 0), Valid: !u.ModifiedAt.IsZero()}
+	size := u.Size
+	if size < 0 {
+		size = sizeMax
+	}
 	err := s.update(ctx, func(tx querier) error {
 		if err := exec(ctx, tx, `INSERT INTO objects (id, state, size, type, created_at, state_at)
-			VALUES (?, 'uploading', ?, ?, ?, ?)`, u.Object[:], u.Size, u.Type, created, now); err != nil {
+			VALUES (?, 'uploading', ?, ?, ?, ?)`, u.Object[:], size, u.Type, created, now); err != nil {
 			return err
 		}
 		return exec(ctx, tx, `INSERT INTO uploads (id, user_id, object_id, folder, name, size, part_size, public,
 				on_conflict, type, modified_at, state, created_at, touched_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			u.ID, u.User, u.Object[:], strings.Join(u.Folder, "/"), u.Name, u.Size, u.PartSize, u.Public,
+			u.ID, u.User, u.Object[:], strings.Join(u.Folder, "/"), u.Name, size, u.PartSize, u.Public,
 			u.OnConflict, u.Type, modified, meta.UploadRunning, created, orStamp(u.TouchedAt, created))
 	})
 	if err != nil {
@@ -61,7 +67,7 @@ func checkUpload(u meta.Upload) error {
 	switch {
 	case u.ID == "" || u.Object.IsZero() || u.State != "" && u.State != meta.UploadRunning:
 		return fmt.Errorf("%w: it must be a new one, with ids", cloud.ErrInvalid)
-	case u.Size < 0 || u.Size > sizeMax || u.PartSize < 1 || u.PartSize > sizeMax:
+	case u.Size < -1 || u.Size >= sizeMax || u.PartSize < 1 || u.PartSize > sizeMax:
 		return cloud.UserErrorf(cloud.ErrInvalid, "a file of %d bytes in parts of %d cannot be", u.Size, u.PartSize)
 	}
 	if year := u.ModifiedAt.UTC().Year(); year < 1 || year > 9999 {
@@ -108,6 +114,34 @@ func (s *Store) UploadsIn(ctx context.Context, user cloud.UserID, states ...meta
 		return err
 	})
 	return all, err
+}
+
+// SetUploadSize implements meta.Uploads.
+func (s *Store) SetUploadSize(ctx context.Context, id cloud.UploadID, size int64) error {
+	err := s.update(ctx, func(tx querier) error {
+		u, err := getUpload(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if u.State != meta.UploadRunning {
+			return fmt.Errorf("%w: it is %s", cloud.ErrNotFound, u.State)
+		}
+		var end int64
+		if err := tx.QueryRowContext(ctx, `SELECT COALESCE(MAX(start + size), 0) FROM chunks WHERE object_id = ?`, u.Object[:]).Scan(&end); err != nil {
+			return err
+		}
+		if u.Size >= 0 || size < end || size >= sizeMax {
+			return fmt.Errorf("%w: %d bytes, where %d are stored of %d", cloud.ErrInvalid, size, end, u.Size)
+		}
+		if err := exec(ctx, tx, `UPDATE objects SET size = ? WHERE id = ?`, size, u.Object[:]); err != nil {
+			return err
+		}
+		return exec(ctx, tx, `UPDATE uploads SET size = ? WHERE id = ?`, size, id)
+	})
+	if err != nil {
+		return fmt.Errorf("set size of upload %s: %w", id, err)
+	}
+	return nil
 }
 
 // SetUploadState implements meta.Uploads.
@@ -187,6 +221,9 @@ func scanUpload(row scanner) (upload, error) {
 		return upload{}, err
 	}
 	copy(u.Object[:], object)
+	if u.Size == sizeMax {
+		u.Size = -1
+	}
 	if folder != "" {
 		u.Folder = strings.Split(folder, "/")
 	}

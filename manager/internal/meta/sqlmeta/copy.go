@@ -1,0 +1,185 @@
+package sqlmeta
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"discordcloud/manager/internal/meta"
+	"discordcloud/pkg/cloud"
+)
+
+// Copy implements meta.Tree.
+func (s *Store) Copy(ctx context.Context, id, parent cloud.EntryID, name string, owner cloud.UserID, deep bool, on meta.Conflict, allow meta.Allow) (r meta.CopyResult, err error) {
+	err = s.update(ctx, func(tx querier) error {
+		c := copier{Tx: tx, owner: owner, viewer: meta.ViewerOf(ctx), now: s.stamp(), allow: allow}
+		r, err = c.copy(ctx, id, parent, name, deep, on)
+		return err
+	})
+	if err != nil {
+		return meta.CopyResult{}, fmt.Errorf("copy entry %d: %w", id, err)
+	}
+	return r, nil
+}
+
+// copier is one Copy.
+type copier struct {
+	Tx     querier
+	owner  cloud.UserID
+	viewer cloud.UserID
+	now    int64
+	allow  meta.Allow
+}
+
+func (c copier) copy(ctx context.Context, id, parent cloud.EntryID, name string, deep bool, on meta.Conflict) (r meta.CopyResult, err error) {
+	if on != meta.ConflictFail && on != meta.ConflictClear {
+		return r, fmt.Errorf("%w: no way to meet a taken name: %q", cloud.ErrInvalid, on)
+	}
+	if err := meta.CheckName(name); err != nil {
+		return r, err
+	}
+	if id == cloud.Root {
+		return r, cloud.UserErrorf(cloud.ErrInvalid, "the top folder cannot be copied")
+	}
+	from, err := entry(ctx, c.Tx, id, c.viewer)
+	if err != nil {
+		return r, err
+	}
+	into, err := folder(ctx, c.Tx, parent, c.viewer)
+	if err != nil {
+		return r, err
+	}
+	if err := errors.Join(permit(c.allow, from), permit(c.allow, into)); err != nil {
+		return r, err
+	}
+	if err := c.checkPlace(ctx, from, parent, deep); err != nil {
+		return r, err
+	}
+	taken, err := child(ctx, c.Tx, parent, name, c.viewer)
+	switch {
+	case errors.Is(err, cloud.ErrNotFound):
+	case err != nil:
+		return r, err
+	case taken.ID == id:
+		return r, cloud.UserErrorf(cloud.ErrInvalid, "an entry cannot be copied onto itself")
+	case on == meta.ConflictFail:
+		return r, nameTaken(taken)
+	case !taken.IsFolder() && !from.IsFolder():
+		r.Replaced = &taken
+		return r, c.overwrite(ctx, from, taken, &r)
+	default:
+		if err := clearWay(ctx, c.Tx, taken, from, c.allow, c.now); err != nil {
+			return r, err
+		}
+		r.Replaced = &taken
+	}
+	return r, c.insert(ctx, from, parent, name, deep, &r)
+}
+
+// checkPlace is checkPlace for a copy: into itself only a folder alone may go.
+func (c copier) checkPlace(ctx context.Context, from cloud.Entry, parent cloud.EntryID, deep bool) error {
+	if deep && from.IsFolder() {
+		if parent == from.ID {
+			return cloud.UserErrorf(cloud.ErrInvalid, "a folder cannot be copied into itself")
+		}
+		if parent == from.Parent {
+			return nil
+		}
+		return checkPlace(ctx, c.Tx, from, parent)
+	}
+	above, err := pathOf(ctx, c.Tx, parent)
+	if err != nil {
+		return err
+	}
+	return checkDepth(len(above) + 1)
+}
+
+// clearWay deletes what is in the way of an entry.
+func clearWay(ctx context.Context, tx querier, taken, from cloud.Entry, allow meta.Allow, now int64) error {
+	above, err := pathOf(ctx, tx, from.Parent)
+	if err != nil {
+		return err
+	}
+	for _, e := range above {
+		if e.ID == taken.ID {
+			return cloud.UserErrorf(cloud.ErrInvalid, "a folder cannot be replaced by what is in it")
+		}
+	}
+	if err := permit(allow, taken); err != nil {
+		return err
+	}
+	_, err = remove(ctx, tx, []cloud.EntryID{taken.ID}, allow, now)
+	return err
+}
+
+// overwrite gives a file the content of another.
+func (c copier) overwrite(ctx context.Context, from, to cloud.Entry, r *meta.CopyResult) (err error) {
+	if err := permit(c.allow, to); err != nil {
+		return err
+	}
+	if err := exec(ctx, c.Tx, `UPDATE entries SET object_id = ?, size = ?, type = ?, has_thumbnail = 0, updated_at = ?, modified_at = ?
+		WHERE id = ?`, from.Object[:], from.Size, from.Type, c.now, from.ModifiedAt.UnixMicro(), to.ID); err != nil {
+		return err
+	}
+	if err := discard(ctx, c.Tx, to.Object, c.now); err != nil {
+		return err
+	}
+	if err := exec(ctx, c.Tx, `DELETE FROM properties WHERE entry_id = ?`, to.ID); err != nil {
+		return err
+	}
+	if err := exec(ctx, c.Tx, `INSERT INTO properties (entry_id, space, name, value)
+		SELECT ?, space, name, value FROM properties WHERE entry_id = ?`, to.ID, from.ID); err != nil {
+		return err
+	}
+	r.Files = 1
+	r.Entry, err = entry(ctx, c.Tx, to.ID, c.viewer)
+	return err
+}
+
+// insert makes the copies level by level: names are unique in a folder, so that
+// the copies of a level are found by the names of what they copy.
+func (c copier) insert(ctx context.Context, from cloud.Entry, parent cloud.EntryID, name string, deep bool, r *meta.CopyResult) error {
+	top, err := insertEntry(ctx, c.Tx, cloud.Entry{
+		Parent: parent, Name: name, Kind: from.Kind, Owner: c.owner, Public: from.Public,
+		Object: from.Object, Size: from.Size, Type: from.Type,
+		CreatedAt: fromStamp(c.now), UpdatedAt: fromStamp(c.now), ModifiedAt: from.ModifiedAt,
+	})
+	if err != nil {
+		return err
+	}
+	if err := exec(ctx, c.Tx, `CREATE TEMP TABLE IF NOT EXISTS copied (old INTEGER PRIMARY KEY, new INTEGER, level INTEGER); DELETE FROM copied`); err != nil {
+		return err
+	}
+	if err := exec(ctx, c.Tx, `INSERT INTO copied VALUES (?, ?, 0)`, from.ID, top.ID); err != nil {
+		return err
+	}
+	for level := 0; deep && from.IsFolder() && level < meta.MaxDepth; level++ {
+		n, err := changed(ctx, c.Tx, `INSERT INTO entries (parent_id, name, name_key, kind, owner_id, public, object_id, size, type,
+				created_at, updated_at, modified_at)
+			SELECT c.new, e.name, e.name_key, e.kind, ?3, e.public, e.object_id, e.size, e.type, ?4, ?4, e.modified_at
+			FROM copied c JOIN entries e ON e.parent_id = c.old WHERE c.level = ?2 AND `+visible, c.viewer, level, owner(c.owner), c.now)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+		if err := exec(ctx, c.Tx, `INSERT INTO copied SELECT e.id, n.id, c.level + 1
+			FROM copied c JOIN entries e ON e.parent_id = c.old JOIN entries n ON n.parent_id = c.new AND n.name = e.name
+			WHERE c.level = ?`, level); err != nil {
+			return err
+		}
+	}
+	if err := exec(ctx, c.Tx, `INSERT INTO properties (entry_id, space, name, value)
+		SELECT c.new, p.space, p.name, p.value FROM copied c JOIN properties p ON p.entry_id = c.old`); err != nil {
+		return err
+	}
+	if err := c.Tx.QueryRowContext(ctx, `SELECT COALESCE(SUM(e.kind = 'file'), 0), COALESCE(SUM(e.kind = 'folder'), 0)
+		FROM copied c JOIN entries e ON e.id = c.new`).Scan(&r.Files, &r.Folders); err != nil {
+		return err
+	}
+	if r.Entry, err = entry(ctx, c.Tx, top.ID, c.viewer); err != nil {
+		return err
+	}
+	return exec(ctx, c.Tx, `DELETE FROM copied`)
+}
