@@ -1,0 +1,26 @@
+package main
+
+import "context"
+
+// row is one or more lines of the table.
+type row struct {
+	name    string
+	measure func(context.Context, *world) ([]result, error)
+}
+
+// rows are in the order in which they are measured: those that begin with a
+// fresh process are last.
+var rows = []row{
+	{"download", download},
+	{"upload", uploading},
+	{"line", farAway},
+	{"first-byte", firstByte},
+	{"one-byte", oneByte},
+	{"limits-1", func(ctx context.Context, w *world) ([]result, error) { return limited(ctx, w, 1, 0.95) }},
+	{"limits-4", func(ctx context.Context, w *world) ([]result, error) { return limited(ctx, w, 4, 0.90) }},
+	{"small", smallFiles},
+	{"zip-one", zipOne},
+	{"zip-many", zipMany},
+	{"memory-down", memoryDown},
+	{"memory-up", memoryUp},
+}
