@@ -14,7 +14,7 @@ import (
 )
 
 // storedChunk is what the database keeps of a report of one chunk.
-func storedChunk(t *testing.T, _ *world, p packet.PartStored) cloud.Chunk {
+func storedChunk(t *testing.T, p packet.PartStored) cloud.Chunk {
 	t.Helper()
 	c := p.Chunks[0]
 	out := cloud.Chunk{
@@ -59,7 +59,7 @@ func TestPart_Lies(t *testing.T) {
 	s.mu.Lock()
 	open := s.open[r.UploadID]
 	s.mu.Unlock()
-	short, err := s.seal(open, 0, data[:partSize-1], 0, 0)
+	short, err := s.seal(open, 0, data[:partSize-1], 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestPart_Split(t *testing.T) {
 	split := packet.PartStored{UploadID: r.UploadID}
 	for i, index := range []int64{0, 2, 3} {
 		off := int64(i) * chunk.Leaf
-		piece, err := s.seal(open, index, data[off:off+chunk.Leaf], off, 0)
+		piece, err := s.seal(open, index, data[off:off+chunk.Leaf], off)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,11 +181,11 @@ func TestPart_Split(t *testing.T) {
 	if err := s.report(missing); err == nil {
 		t.Error("a part with a gap was taken")
 	}
-	uneven, err := s.seal(open, 0, data[:1000], 0, 0)
+	uneven, err := s.seal(open, 0, data[:1000], 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rest, err := s.seal(open, 2, data[1000:big*chunk.Leaf], 1000, 0)
+	rest, err := s.seal(open, 2, data[1000:big*chunk.Leaf], 1000)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -121,7 +121,7 @@ func TestResume_Whole(t *testing.T) {
 	w.post(r, data, 0)
 	last := s.part(r.UploadID, 1, data[partSize:])
 	w.stop()
-	stored := meta.Stored{Chunk: storedChunk(t, w, last)}
+	stored := meta.Stored{Chunk: storedChunk(t, last)}
 	stored.CRC32, stored.Leaves = uint32(last.Chunks[0].CRC32), leavesOf(t, last)
 	if err := w.store.AddPart(t.Context(), cloud.UploadID(r.UploadID), 1, []meta.Stored{stored}); err != nil {
 		t.Fatal(err)

@@ -157,7 +157,7 @@ func soak(t *testing.T, r *rand.Rand) {
 				if !ok {
 					continue
 				}
-				c, err := s.seal(open, part, data[part*partSize:min((part+1)*partSize, int64(len(data)))], part*partSize, 0)
+				c, err := s.seal(open, part, data[part*partSize:min((part+1)*partSize, int64(len(data)))], part*partSize)
 				if err != nil {
 					t.Fatal(err)
 				}
