@@ -83,9 +83,9 @@ export class Visitor {
   }
 
   async pick(files: string | string[]): Promise<void> {
-    const chooser = this.page.waitForEvent('filechooser');
-    await this.button('Upload files').click();
-    await (await chooser).setFiles(files);
+    await this.page.keyboard.press('Escape'); // the buttons of a selection stand in the place of these
+    const [chooser] = await Promise.all([this.page.waitForEvent('filechooser'), this.button('Upload files').click()]);
+    await chooser.setFiles(files);
   }
 
   /** Drags files and folders of the disk onto the page. */
@@ -105,9 +105,7 @@ export class Visitor {
 
   /** SHA-256 of what a click downloads. */
   async download(click: () => Promise<void>): Promise<{ name: string; sha256: string }> {
-    const event = this.page.waitForEvent('download');
-    await click();
-    const download = await event;
+    const [download] = await Promise.all([this.page.waitForEvent('download'), click()]);
     return { name: download.suggestedFilename(), sha256: await sha256(await download.path()) };
   }
 

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { ApiError, Client, explain } from './client';
+import { ApiError, Client, explain, patiently } from './client';
 import { children, downloadURL } from './entries';
 import type { Entry } from './types';
 
@@ -61,4 +61,17 @@ test('addresses: pages of a listing, downloads of files and folders', async () =
   expect(fetch.mock.calls[0]![0]).toBe('http://cloud.test/api/entries/4/children?sort=size&order=desc&limit=200&after=a%3Db&kind=folder');
   expect(await downloadURL(c, { id: 5, kind: 'file' } as Entry)).toBe('http://cloud.test/api/entries/5/content?ticket=t%2B1&download=1');
   expect(await downloadURL(c, { id: 6, kind: 'folder' } as Entry)).toBe('http://cloud.test/api/entries/6/archive?ticket=t%2B1');
+});
+
+test('too much at once is a matter of patience, other refusals are not', async () => {
+  vi.useFakeTimers();
+  const work = vi.fn().mockRejectedValueOnce(new ApiError('limited', '', 429, 2)).mockResolvedValue('done');
+  const result = patiently(work);
+  await vi.advanceTimersByTimeAsync(1_999);
+  expect(work).toHaveBeenCalledTimes(1);
+  await vi.advanceTimersByTimeAsync(1);
+  await expect(result).resolves.toBe('done');
+  await expect(patiently(() => Promise.reject(new ApiError('limited', '', 429, 60)))).rejects.toMatchObject({ wait: 60 });
+  await expect(patiently(() => Promise.reject(new ApiError('denied', '')))).rejects.toMatchObject({ code: 'denied' });
+  vi.useRealTimers();
 });

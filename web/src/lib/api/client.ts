@@ -106,6 +106,18 @@ export class Client {
   }
 }
 
+/** Does it again for as long as the server only says that it is too much at once. */
+export async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work();
+    } catch (e) {
+      if (!(e instanceof ApiError) || e.code !== 'limited' || e.wait > 10 || tries === 10) throw e;
+      await new Promise((resolve) => setTimeout(resolve, Math.max(1, e.wait) * 1_000));
+    }
+  }
+}
+
 function refusal(json: unknown, answer: Response): ApiError {
   const error = (json as { error?: { code?: string; message?: string } } | null)?.error;
   const wait = Number(answer.headers.get('Retry-After') ?? 0) || 0;

@@ -1,6 +1,6 @@
 import { socketTicket } from '../api/account';
 import { makePath } from '../api/entries';
-import { explain } from '../api/client';
+import { explain, patiently } from '../api/client';
 import { Socket, type Data, type LinkState } from '../socket/socket';
 import { postPart } from '../upload/post';
 import { Speed } from '../upload/speed';
@@ -84,8 +84,17 @@ export class Cloud {
   upload(pick: Pick, folder: readonly string[], folderID: number): void {
     const at = (more: readonly string[]) => '/' + [...folder, ...more].join('/');
     this.queue.add(pick.files.map(({ file, folders }) => Upload.of(file, at(folders), this.uploadPublic)));
-    for (const names of pick.emptyFolders) {
-      makePath(this.session.client, folderID, names.join('/')).catch((e) => this.toasts.error(`${names.join('/')}: ${explain(e)}`));
+    void this.makeFolders(pick.emptyFolders, folderID);
+  }
+
+  /** One after the other: there may be hundreds, and the server bounds requests by the second. */
+  private async makeFolders(all: readonly string[][], parent: number): Promise<void> {
+    for (const names of all) {
+      try {
+        await patiently(() => makePath(this.session.client, parent, names.join('/')));
+      } catch (e) {
+        this.toasts.error(`${names.join('/')}: ${explain(e)}`);
+      }
     }
   }
 
