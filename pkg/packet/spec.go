@@ -41,7 +41,7 @@ func namespace(id string) Namespace {
 // specs are all packets by their id. It is never changed.
 var specs = index(
 	listingPackets, folderPackets, filePackets, entryPackets, userPackets,
-	bookingPackets, uploadPackets, servicePackets, serviceV1Packets, thumbnailPackets, genericPackets,
+	bookingPackets, uploadPackets, servicePackets, serviceV1Packets, thumbnailPackets, previewPackets, genericPackets,
 )
 
 func index(tables ...[]spec) map[string]*spec {
