@@ -61,7 +61,7 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 		dis.useSandbox(server)
 		log.Info("no bot token: files go to the embedded sandbox, not to Discord", "url", server.URL(), "limits", box.limits)
 	}
-	blobs, client, err := openBlobs(dis, log)
+	blobs, pool, err := openBlobs(dis, log)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 	if err != nil {
 		return err
 	}
-	cfg.Debug = map[string]func() any{"discord": func() any { return client.State() }}
+	cfg.Debug = debugOf(blobs, pool)
 
 	var uploads []*upload.Service
 	cfg.Mounts = map[string]http.Handler{}
@@ -132,7 +132,7 @@ func (managerCmd) Run(a *app, ctx *runContext) error {
 	if err := a.checked(); err != nil {
 		return err
 	}
-	blobs, client, err := openBlobs(dis, log)
+	blobs, pool, err := openBlobs(dis, log)
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (managerCmd) Run(a *app, ctx *runContext) error {
 	if err != nil {
 		return err
 	}
-	cfg.Debug = map[string]func() any{"discord": func() any { return client.State() }}
+	cfg.Debug = debugOf(blobs, pool)
 	m, err := newManager(ctx, cfg)
 	if err != nil {
 		return err
@@ -187,19 +187,26 @@ func newManager(ctx context.Context, cfg manager.Config) (*manager.Manager, erro
 	return m, nil
 }
 
-func openBlobs(dis discordSettings, log *slog.Logger) (*discordblob.Store, *discord.Client, error) {
-	client, err := discord.New(discord.Options{
-		Token: dis.token.Reveal(), APIURL: dis.api, CDNURL: dis.cdnURL(), CDNHosts: dis.cdnHosts,
-		Log: log.With("part", "discord"),
-	})
+func openBlobs(dis discordSettings, log *slog.Logger) (*discordblob.Store, *discord.Pool, error) {
+	pool, err := discord.OpenPool(discord.Options{
+		APIURL: dis.api, CDNURL: dis.cdnURL(), CDNHosts: dis.cdnHosts, Log: log.With("part", "discord"),
+	}, discord.ParseTokens(dis.token.Reveal())...)
 	if err != nil {
-		return nil, nil, fmt.Errorf("make the client of Discord: %w", err)
+		return nil, nil, misconfigured("DISCORD_BOT_TOKEN: %v", err)
 	}
-	store, err := discordblob.New(discordblob.Options{Client: client, Channels: dis.channels, Log: log.With("part", "blobs")})
+	store, err := discordblob.New(discordblob.Options{Pool: pool, Channels: dis.channels, Log: log.With("part", "blobs")})
 	if err != nil {
 		return nil, nil, fmt.Errorf("make the store in Discord: %w", err)
 	}
-	return store, client, nil
+	return store, pool, nil
+}
+
+// debugOf is what administrators may see of the way to Discord.
+func debugOf(blobs *discordblob.Store, pool *discord.Pool) map[string]func() any {
+	return map[string]func() any{
+		"discord": func() any { return pool.State() },
+		"blobs":   func() any { return blobs.State() },
+	}
 }
 
 // cdnURL is the base of attachment links: the API's own host where that is not

@@ -115,7 +115,7 @@ type discordSettings struct {
 
 func (a *app) discordSettings() discordSettings {
 	s := discordSettings{
-		token:    a.env.Secret("DISCORD_BOT_TOKEN", "of the bot that posts; without it serve uses the embedded sandbox"),
+		token:    a.env.Secret("DISCORD_BOT_TOKEN", "of the bot that posts; several, comma-separated, share the work; without it serve uses the embedded sandbox"),
 		channels: a.env.Snowflakes("DISCORD_CHANNEL_IDS", "channels to post to, comma-separated"),
 		api:      a.env.URL("DISCORD_API_URL", "", "another address of the API, such as a sandbox's", "https", "http"),
 		cdnHosts: a.env.List("DISCORD_CDN_HOSTS", "hosts that attachments may be fetched from, comma-separated; default: Discord's"),

@@ -159,7 +159,7 @@ func (c *Client) ready(req *request) error {
 // block ends the use of the token.
 func (c *Client) block() {
 	if c.blocked.CompareAndSwap(false, true) {
-		c.log.Error("Discord refuses the bot token: all calls stop until the token is replaced")
+		c.log.Error("Discord refuses the bot token: all calls with it stop until it is replaced", "bot", c.self)
 		c.limiter.fail(ErrBlocked)
 	}
 }

@@ -168,6 +168,7 @@ func (o *Options) check() error {
 
 // Client talks to Discord with one bot token. It is safe for concurrent use.
 type Client struct {
+	*common
 	opt     Options
 	self    string // the bot's id, "" if not known
 	log     *slog.Logger
@@ -175,21 +176,45 @@ type Client struct {
 	lanes   lanes
 	limiter *limiter
 	health  health
-	breaker breaker
 	blocked atomic.Bool
 	count   counters
-	size    sizes
-	closing func()
 
 	cdn     *http.Client
 	cdnBase *url.URL
 	cdnOK   []string // hosts that links may lead to
-	cdnGate gate
+}
+
+// common is what the clients of a Pool share, as it is no token's: Discord
+// counts refused requests by address, an attachment's size is limited by guild,
+// and the CDN knows no tokens.
+type common struct {
+	breaker   breaker
+	size      sizes
+	cdnGate   gate
+	transport http.RoundTripper
+	closing   func()
+}
+
+func newCommon(opt Options) *common {
+	opt.setDefaults()
+	m := &common{
+		breaker:   breaker{most: opt.InvalidMost, log: opt.Log},
+		transport: opt.Transport,
+		closing:   func() {},
+	}
+	m.size.reset(opt)
+	if m.transport == nil {
+		own := newTransport()
+		m.transport, m.closing = own, own.CloseIdleConnections
+	}
+	return m
 }
 
 // New makes a client; it does not touch the network. The error is
 // cloud.ErrInvalid and names all that is wrong with the options.
-func New(opt Options) (*Client, error) {
+func New(opt Options) (*Client, error) { return newClient(opt, newCommon(opt)) }
+
+func newClient(opt Options, shared *common) (*Client, error) {
 	opt.setDefaults()
 	api, errAPI := baseURL(opt.APIURL)
 	cdn, errCDN := baseURL(opt.CDNURL)
@@ -197,28 +222,21 @@ func New(opt Options) (*Client, error) {
 		return nil, fmt.Errorf("discord client: %w: %w", cloud.ErrInvalid, err)
 	}
 	c := &Client{
+		common:  shared,
 		opt:     opt,
 		self:    ownID(opt.Token),
 		log:     opt.Log,
 		limiter: newLimiter(opt.PerSecond, opt.Retry.Longest),
 		health:  health{log: opt.Log},
-		breaker: breaker{most: opt.InvalidMost, log: opt.Log},
 		cdnBase: cdn,
 		cdnOK:   append(slices.Clone(opt.CDNHosts), cdn.Host),
-		closing: func() {},
-	}
-	c.size.reset(opt)
-	transport := opt.Transport
-	if transport == nil {
-		own := newTransport()
-		transport, c.closing = own, own.CloseIdleConnections
 	}
 	session, err := discordgo.New("Bot " + opt.Token)
 	if err != nil {
 		return nil, fmt.Errorf("discord client: %w", err)
 	}
 	session.Client = &http.Client{
-		Transport:     &apiTransport{base: api, most: opt.ResponseLimit, next: transport},
+		Transport:     &apiTransport{base: api, most: opt.ResponseLimit, next: c.transport},
 		CheckRedirect: noRedirect,
 	}
 	session.UserAgent = opt.UserAgent
@@ -226,7 +244,7 @@ func New(opt Options) (*Client, error) {
 	session.MaxRestRetries = 0
 	session.StateEnabled = false
 	c.session = session
-	c.cdn = &http.Client{Transport: transport, CheckRedirect: noRedirect}
+	c.cdn = &http.Client{Transport: c.transport, CheckRedirect: noRedirect}
 	return c, nil
 }
 

@@ -22,6 +22,8 @@ type Message struct {
 	Author      User         `json:"author"`
 	Timestamp   time.Time    `json:"timestamp"`
 	Attachments []Attachment `json:"attachments"`
+
+	hidden bool // see Pool.Hides
 }
 
 // Attachment is a file of a message, as Discord tells it.
@@ -65,6 +67,9 @@ func (c *Client) Message(ctx context.Context, channel, id string) (Message, erro
 func (c *Client) Hides(m Message) bool {
 	return len(m.Attachments) == 0 && (c.self == "" || m.Author.ID != c.self)
 }
+
+// Bot is the id of the client's bot, "" if its token does not tell.
+func (c *Client) Bot() string { return c.self }
 
 // ownID is the id of a token's bot: the token's first part, in base64. It is ""
 // if the token is of another shape.

@@ -84,9 +84,13 @@ func (c *Client) State() DebugState {
 }
 
 // PostWait is how long a post to the channel would wait now, as far as it is
-// known. The error is that of a post that would not be tried: ErrChannelDown,
-// or cloud.ErrLimited when the wait is longer than Options.Retry obeys.
+// known. The error is that of a post that would not be tried: ErrBlocked,
+// ErrChannelDown, cloud.ErrUnavailable while too many requests were refused, or
+// cloud.ErrLimited when the wait is longer than Options.Retry obeys.
 func (c *Client) PostWait(channel string) (time.Duration, error) {
+	if err := c.open(); err != nil {
+		return 0, err
+	}
 	if err := c.health.unusable(channel); err != nil {
 		return 0, err
 	}

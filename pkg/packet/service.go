@@ -34,7 +34,7 @@ type PingServices struct{}
 // Configure tells an upload service how to reach Discord. It is the first
 // packet a service gets. Version 2.
 type Configure struct {
-	DiscordBotToken   Secret   `json:"discord_bot_token"`
+	DiscordBotToken   Secret   `json:"discord_bot_token"`           // several are separated by commas
 	DiscordChannelIDs []string `json:"discord_channel_ids"`         // at least one
 	DiscordAPIURL     string   `json:"discord_api_url,omitempty"`   // "" is Discord's own
 	DiscordCDNHosts   []string `json:"discord_cdn_hosts,omitempty"` // nil are Discord's own
@@ -45,9 +45,9 @@ type Configure struct {
 // UploadOpen makes an upload service take an upload's chunks. Version 2.
 type UploadOpen struct {
 	UploadID  string  `json:"upload_id"`
-	Object    string  `json:"object"` // 32 hex digits
-	Key       Secret  `json:"key"`    // of the object alone: base64 of 32 bytes
-	Size      int64   `json:"size"`   // at least 1
+	Object    string  `json:"object"`         // 32 hex digits
+	Key       Secret  `json:"key"`            // of the object alone: base64 of 32 bytes
+	Size      int64   `json:"size,omitempty"` // 0 is not known: the last part says that it is
 	ChunkSize int64   `json:"chunk_size"`
 	Extension Secret  `json:"extension,omitempty"` // base64 of the plain extension of chunk 0: it holds the file's name
 	Confirmed []Range `json:"confirmed,omitempty"` // parts that are stored already
@@ -60,6 +60,7 @@ type PartStored struct {
 	UploadID string        `json:"upload_id"`
 	Part     int64         `json:"part"`           // from 0
 	Type     string        `json:"type,omitempty"` // MIME type by content, with part 0
+	Last     bool          `json:"last,omitempty"` // it ends a file whose size was not known
 	Chunks   []StoredChunk `json:"chunks"`         // at least one
 }
 
@@ -134,7 +135,7 @@ var servicePackets = []spec{
 		text("upload_id").as(asUUID),
 		text("object").as(asObject),
 		text("key").as(asKey),
-		integer("size").atLeast(1),
+		integer("size").atLeast(1).optional(),
 		integer("chunk_size").atLeast(1),
 		text("extension").as(asBase64).optional(),
 		ranges("confirmed").optional(),
@@ -143,6 +144,7 @@ var servicePackets = []spec{
 		text("upload_id").as(asUUID),
 		count("part"),
 		text("type").atMostUnits(255).optional(),
+		flag("last").optional(),
 		list("chunks", record("",
 			count("index"),
 			count("offset"),

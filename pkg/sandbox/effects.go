@@ -73,7 +73,16 @@ func (r *ruleState) covers(c *call, message string) bool {
 		route = strings.HasPrefix(c.route.pattern, prefix)
 	}
 	return route && same(r.Method, c.r.Method) && same(r.Channel, c.r.PathValue("channel")) && same(r.Message, message) &&
-		same(r.Attachment, c.r.PathValue("attachment"))
+		same(r.Attachment, c.r.PathValue("attachment")) && (r.Bot == "" || r.Bot == c.caller())
+}
+
+// caller is the id of the bot whose token the request has, "" if there is none.
+func (c *call) caller() string {
+	token, _ := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bot ")
+	if b := c.s.botByToken(token); b != nil {
+		return b.id.String()
+	}
+	return ""
 }
 
 // run serves the call under the faults that fire on it.

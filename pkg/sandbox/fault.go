@@ -103,6 +103,8 @@ type Rule struct {
 	Channel    string `json:"channel,omitempty"`
 	Message    string `json:"message,omitempty"`
 	Attachment string `json:"attachment,omitempty"`
+	// Bot chooses the requests of one bot, by its id.
+	Bot string `json:"bot,omitempty"`
 
 	// From and To choose among the matching requests, counted from 1 and inclusive.
 	// 0 stands for the first and for no end.

@@ -77,23 +77,22 @@ func (s *Service) borrow() *lent {
 // openDiscord makes the store that a configuration of the manager describes.
 func openDiscord(log *slog.Logger) func(packet.Configure) (Store, error) {
 	return func(p packet.Configure) (Store, error) {
-		client, err := discord.New(discord.Options{
-			Token:           string(p.DiscordBotToken),
+		pool, err := discord.OpenPool(discord.Options{
 			APIURL:          p.DiscordAPIURL,
 			CDNURL:          cdnURL(p),
 			CDNHosts:        p.DiscordCDNHosts,
 			AttachmentLimit: p.AttachmentLimit,
 			Log:             log,
-		})
+		}, discord.ParseTokens(string(p.DiscordBotToken))...)
 		if err != nil {
 			return nil, cloud.UserErrorf(cloud.ErrInvalid, "%v", err)
 		}
-		store, err := discordblob.New(discordblob.Options{Client: client, Channels: p.DiscordChannelIDs, Log: log})
+		store, err := discordblob.New(discordblob.Options{Pool: pool, Channels: p.DiscordChannelIDs, Log: log})
 		if err != nil {
-			client.Close()
+			pool.Close()
 			return nil, cloud.UserErrorf(cloud.ErrInvalid, "%v", err)
 		}
-		return &discordStore{Store: store, client: client}, nil
+		return &discordStore{Store: store, pool: pool}, nil
 	}
 }
 
@@ -111,10 +110,10 @@ func cdnURL(p packet.Configure) string {
 	return api.Scheme + "://" + host
 }
 
-// discordStore is a store with the client that belongs to it.
+// discordStore is a store with the clients that belong to it.
 type discordStore struct {
 	*discordblob.Store
-	client *discord.Client
+	pool *discord.Pool
 }
 
 var (
@@ -125,6 +124,6 @@ var (
 // Close ends what is under way.
 func (s *discordStore) Close() error {
 	err := s.Store.Close()
-	s.client.Close()
+	s.pool.Close()
 	return err
 }

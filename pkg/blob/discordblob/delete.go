@@ -52,7 +52,7 @@ func (s *Store) Delete(ctx context.Context, refs ...cloud.Ref) error {
 
 // deleteIn removes attachments of the messages of one channel.
 func (s *Store) deleteIn(ctx context.Context, channel string, messages map[string][]string) error {
-	var whole []string
+	var whole []discord.Message
 	err := s.survey(ctx, channel, messages, func(m discord.Message) error {
 		var keep []string
 		for _, a := range m.Attachments {
@@ -64,16 +64,16 @@ func (s *Store) deleteIn(ctx context.Context, channel string, messages map[strin
 		case s.client.Hides(m): // who knows what else it holds
 			return fmt.Errorf("%w: message %s does not show its attachments", cloud.ErrUnavailable, m.ID)
 		case len(keep) == 0:
-			whole = append(whole, m.ID)
+			whole = append(whole, m)
 		case len(keep) < len(m.Attachments):
-			if _, err := s.client.Keep(ctx, channel, m.ID, keep...); err != nil && !errors.Is(err, cloud.ErrNotFound) {
+			if _, err := s.client.Keep(ctx, channel, m, keep...); err != nil && !errors.Is(err, cloud.ErrNotFound) {
 				return err
 			}
 		}
 		return nil
 	})
 	if len(whole) > 0 {
-		err = errors.Join(err, s.client.BulkDelete(ctx, channel, whole))
+		err = errors.Join(err, s.client.Delete(ctx, channel, whole))
 	}
 	return err
 }

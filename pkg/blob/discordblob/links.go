@@ -17,7 +17,7 @@ import (
 // links remembers the links of attachments until shortly before they expire,
 // and gets fresh ones: many at a time, and each once for all who wait.
 type links struct {
-	client *discord.Client
+	client *discord.Pool
 	margin time.Duration
 	gather time.Duration
 	most   int
@@ -53,7 +53,7 @@ const unsaid = 5 * time.Minute
 
 func newLinks(opt Options) *links {
 	l := &links{
-		client: opt.Client, margin: opt.Margin, gather: opt.Gather, most: opt.Links,
+		client: opt.Pool, margin: opt.Margin, gather: opt.Gather, most: opt.Links,
 		known: make(map[string]*list.Element), recent: list.New(), calls: make(map[string]*refresh),
 	}
 	if l.margin == 0 {

@@ -27,8 +27,9 @@ type item struct {
 	gone bool // Put has returned: the bytes are its caller's again
 }
 
-// lane is one channel.
+// lane is one channel, as one of the bots posts to it.
 type lane struct {
+	client  *discord.Client
 	channel string
 	waiting *send // that will take from the queue when the channel lets it
 	busy    int   // messages under way
@@ -134,10 +135,10 @@ func (s *Store) choose() (best *lane, wait time.Duration, err error) {
 		if l.waiting != nil {
 			continue
 		}
-		w, werr := s.client.PostWait(l.channel)
+		w, werr := l.client.PostWait(l.channel)
 		switch {
 		case werr != nil:
-			err = fmt.Errorf("none of %d channels may be posted to: %w", len(s.lanes), werr)
+			err = fmt.Errorf("no channel may be posted to, by no bot: %w", werr)
 		case best == nil || w < wait || w == wait && l.busy < best.busy:
 			best, wait = l, w
 		}
@@ -148,7 +149,7 @@ func (s *Store) choose() (best *lane, wait time.Duration, err error) {
 // run waits for the channel, posts what has gathered until then, and tells
 // those who wait for it.
 func (s *Store) run(ctx context.Context, x *send) {
-	m, err := s.client.PostLate(ctx, x.lane.channel, func() []blob.Body { return s.gather(ctx, x) })
+	m, err := x.lane.client.PostLate(ctx, x.lane.channel, func() []blob.Body { return s.gather(ctx, x) })
 	var refs []cloud.Ref
 	if err == nil {
 		refs, err = s.refs(x, m)
@@ -160,7 +161,7 @@ func (s *Store) run(ctx context.Context, x *send) {
 	delete(s.sends, x)
 	if x.lane.waiting == x { // it was never let go
 		x.lane.waiting = nil
-		if !errors.Is(err, discord.ErrChannelDown) && !errors.Is(err, cloud.ErrLimited) {
+		if !ofLane(err) {
 			s.drop(err) // what stops one channel here stops all
 		}
 	}
@@ -233,6 +234,7 @@ func (s *Store) drop(err error) {
 
 // refs makes the refs of a message's attachments, and keeps their links.
 func (s *Store) refs(x *send, m discord.Message) ([]cloud.Ref, error) {
+	s.client.Learn(m)
 	refs := make([]cloud.Ref, len(x.items))
 	for i, a := range m.Attachments {
 		path, err := s.client.PathOf(a.URL)
@@ -252,8 +254,8 @@ func (s *Store) again(x *send, it *item, err error) bool {
 		return false
 	}
 	switch {
-	case errors.Is(err, discord.ErrChannelDown), errors.Is(err, cloud.ErrLimited):
-		return len(s.lanes) > 1 // another channel may do
+	case ofLane(err):
+		return len(s.lanes) > 1 // another may do
 	case errors.Is(err, errGone):
 		return true // another's bytes were taken away in the middle of the message
 	case errors.Is(err, cloud.ErrTooLarge) && len(x.items) > 1:
@@ -261,6 +263,11 @@ func (s *Store) again(x *send, it *item, err error) bool {
 		return true
 	}
 	return false
+}
+
+// ofLane tells that an error is of one channel or one bot only.
+func ofLane(err error) bool {
+	return errors.Is(err, discord.ErrChannelDown) || errors.Is(err, cloud.ErrLimited) || errors.Is(err, discord.ErrBlocked)
 }
 
 // finish tells the Put. The caller holds mu of the store.

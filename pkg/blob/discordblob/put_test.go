@@ -424,7 +424,7 @@ func (f *fixture) until(cond func() bool) {
 // the next one is not theirs.
 func TestPut_CancelAll(t *testing.T) {
 	f := start(t, sandbox.Config{Channels: 1})
-	f.sandbox.Faults().Add(sandbox.Rule{Method: "POST", Route: postRoute, Action: sandbox.RateLimit, Times: 1, Delay: 300 * time.Millisecond})
+	f.sandbox.Faults().Add(sandbox.Rule{Method: "POST", Route: postRoute, Action: sandbox.RateLimit, Delay: 300 * time.Millisecond})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var wg sync.WaitGroup
 	for i := range 20 {
@@ -434,9 +434,10 @@ func TestPut_CancelAll(t *testing.T) {
 			}
 		})
 	}
-	f.until(func() bool { return f.client.State().Counts.Limited == 1 })
+	f.until(func() bool { return f.client.State().Counts.Limited > 0 })
 	cancel(cloud.ErrShutdown)
 	wg.Wait()
+	f.sandbox.Faults().Clear()
 	f.check(f.Store, f.put([]byte("next")), []byte("next"))
 }
 
@@ -485,6 +486,7 @@ func TestPut_Anonymous(t *testing.T) {
 
 func TestStore_Parallel(t *testing.T) {
 	f := start(t, sandbox.Config{Channels: 4})
+	f.Store = f.again(func(o *discordblob.Options) { o.Resumes = 10 }) // short reads, often cut
 	f.sandbox.Faults().Add(
 		sandbox.Rule{Action: sandbox.RateLimit, Probability: 0.05, Delay: 5 * time.Millisecond},
 		sandbox.Rule{Action: sandbox.Drop, Probability: 0.05, After: true},

@@ -28,8 +28,9 @@ import (
 // Options configure a Store.
 type Options struct {
 	// Client talks to Discord. It stays the caller's, who closes it after the
-	// Store.
+	// Store. Pool does so with several bot tokens, and is taken if it is given.
 	Client *discord.Client
+	Pool   *discord.Pool
 	// Channels are the ids of the channels that blobs are put into. Blobs are read
 	// from and deleted in any channel.
 	Channels []string
@@ -51,7 +52,7 @@ type Options struct {
 
 // Store is a blob.Store on Discord.
 type Store struct {
-	client  *discord.Client
+	client  *discord.Pool
 	log     *slog.Logger
 	resumes int
 	links   *links
@@ -77,14 +78,17 @@ func New(opt Options) (*Store, error) {
 	channels := slices.Clone(opt.Channels)
 	slices.Sort(channels)
 	channels = slices.Compact(channels)
-	if opt.Client == nil || len(channels) == 0 || slices.Contains(channels, "") {
+	if opt.Pool == nil && opt.Client != nil {
+		opt.Pool = discord.PoolOf(opt.Client)
+	}
+	if opt.Pool == nil || len(channels) == 0 || slices.Contains(channels, "") {
 		return nil, fmt.Errorf("discord store: %w: a client and at least one channel are needed", cloud.ErrInvalid)
 	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{
-		client:  opt.Client,
+		client:  opt.Pool,
 		log:     opt.Log,
 		resumes: opt.Resumes,
 		delete:  make(chan struct{}, 1),
@@ -94,8 +98,10 @@ func New(opt Options) (*Store, error) {
 		s.resumes = 4
 	}
 	s.links = newLinks(opt)
-	for _, id := range channels {
-		s.lanes = append(s.lanes, &lane{channel: id})
+	for _, c := range opt.Pool.Clients() {
+		for _, id := range channels {
+			s.lanes = append(s.lanes, &lane{client: c, channel: id})
+		}
 	}
 	return s, nil
 }
