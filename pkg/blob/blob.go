@@ -32,3 +32,10 @@ type Store interface {
 	// Delete removes the blobs. A missing blob is not an error.
 	Delete(ctx context.Context, refs ...cloud.Ref) error
 }
+
+// Prefetcher is a Store that is quicker to read from when it is told in time.
+type Prefetcher interface {
+	// Prefetch tells that the blobs will be read soon, in this order. It does not
+	// wait, and promises nothing.
+	Prefetch(refs ...cloud.Ref)
+}

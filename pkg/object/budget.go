@@ -4,6 +4,7 @@ import "sync"
 
 // Budget bounds the memory that all streams of one or several Sources read ahead
 // into. Nobody waits for it: a stream that gets nothing of it reads ahead less.
+// One that has much of it already gets more only while half of it is free.
 // So that slow readers cannot stop the others, a stream that holds nothing may
 // fetch one small piece (256 KiB) beyond the budget. The memory in use is thus at
 // most the budget and a small piece for each stream. It is safe for concurrent use.
@@ -23,10 +24,16 @@ func (b *Budget) Used() int64 {
 	return b.used
 }
 
-func (b *Budget) tryAcquire(n int64) bool {
+// tryAcquire takes n bytes if there are so many; for much more they must leave
+// half of the budget to others.
+func (b *Budget) tryAcquire(n int64, more bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if n > b.limit-b.used {
+	free := b.limit - b.used
+	if more {
+		free -= b.limit / 2
+	}
+	if n > free {
 		return false
 	}
 	b.used += n

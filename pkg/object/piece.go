@@ -27,6 +27,9 @@ type piece struct {
 	err      error
 }
 
+// fetched tells that all segments are there.
+func (p *piece) fetched() bool { return len(p.segments) == p.span.Segments }
+
 // fetch gets the segments, again where that may help: each request asks for
 // what is still missing.
 func (p *piece) fetch(ctx context.Context, s *Source) {

@@ -31,8 +31,9 @@ type Limits struct {
 	// default. It is rounded up to whole segments. The first pieces of a stream
 	// are smaller, so that its first byte does not wait long.
 	Piece int64
-	// Parallel is how many pieces of one stream are held or fetched at a time, 4
-	// by default. A stream begins with fewer: many readers want little.
+	// Parallel is how many pieces of one stream are held or fetched at a time, at
+	// most: 16 by default. A stream begins with 2, and has more under way as long as
+	// its reader waits for them: what it takes is bandwidth times latency.
 	Parallel int
 	// Memory is shared by all streams: 64 MiB by default. See Budget.
 	Memory *Budget
@@ -40,14 +41,21 @@ type Limits struct {
 
 const (
 	defaultPiece    = 1 << 20
-	defaultParallel = 4
+	defaultParallel = 16
 	defaultMemory   = 64 << 20
 	defaultRetries  = 4
 	// firstPiece is what a stream starts with, and what it may hold beyond the
 	// budget.
 	firstPiece = 256 << 10
-	// page is how many chunks are asked for at a time.
-	page = 32
+	// firstWindow is how many pieces a stream begins with, and has in any case;
+	// beyond fairWindow it leaves half of the budget to others.
+	firstWindow = 2
+	fairWindow  = 4
+	// page is how many chunks are asked for at a time: as many as Discord refreshes
+	// the links of in one call.
+	page = 50
+	// smallChunk is a size that chunks of long objects hardly go below.
+	smallChunk = chunk.Leaf
 )
 
 // Source opens objects. Its fields are set before the first Open and not

@@ -275,6 +275,7 @@ func TestSource_ReadsAhead(t *testing.T) {
 func TestSource_Idle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := store(t, 40*chunkSize)
+		f.ReadAhead.Parallel = 4
 		r := f.open(t, 0, -1)
 		if _, err := io.ReadFull(r, make([]byte, 3*chunkSize)); err != nil {
 			t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"sync"
 
+	"discordcloud/pkg/blob"
 	"discordcloud/pkg/chunk"
 	"discordcloud/pkg/cloud"
 	"discordcloud/pkg/crypt"
@@ -27,10 +28,12 @@ type stream struct {
 
 	pos, end int64         // plain bytes of the object that no piece covers yet
 	chunks   []cloud.Chunk // that follow the open one
+	listed   int64         // plain bytes of the object up to which chunks were asked for
 	chunk    cloud.Chunk   // that covers pos, if opened is not nil
 	opened   *crypt.Chunk
 	piece    int64 // plain bytes of the next piece
 	window   int   // pieces at a time
+	waited   bool  // for a segment of queue[0]
 	planErr  error // to be told once the pieces are read
 
 	queue []*piece // in order; the first is being read
@@ -40,9 +43,9 @@ type stream struct {
 
 func newStream(ctx context.Context, src *Source, id cloud.ObjectID, size, off, n int64) *stream {
 	s := &stream{
-		src: src, id: id, size: size, pos: off, end: off + n,
+		src: src, id: id, size: size, pos: off, end: off + n, listed: off,
 		piece:  min(firstPiece, src.pieceSize()),
-		window: min(2, src.parallel()),
+		window: min(firstWindow, src.parallel()),
 	}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	return s
@@ -130,22 +133,51 @@ func (s *stream) next() error {
 			return io.EOF // fill has nothing left to begin
 		}
 		p := s.queue[0]
-		select {
-		case seg, ok := <-p.segments:
-			if ok {
-				s.cur = seg
-				return nil
-			}
-		case <-s.ctx.Done():
-			return fmt.Errorf("read object %s: %w", s.id, context.Cause(s.ctx))
+		seg, ok, err := s.receive(p)
+		if err != nil {
+			return err
+		}
+		if ok {
+			s.cur = seg
+			return nil
 		}
 		s.queue = s.queue[1:]
 		s.drop(p)
 		if p.err != nil {
 			return fmt.Errorf("read chunk %d of object %s: %w", p.chunk.Index, s.id, p.err)
 		}
-		s.window = min(s.window+1, s.src.parallel())
+		s.adapt()
 	}
+}
+
+// receive waits for a segment of p; false when p has no more.
+func (s *stream) receive(p *piece) (seg *segment, ok bool, err error) {
+	select {
+	case seg, ok = <-p.segments:
+		return seg, ok, nil
+	default:
+	}
+	s.waited = true
+	select {
+	case seg, ok = <-p.segments:
+		return seg, ok, nil
+	case <-s.ctx.Done():
+		return nil, false, fmt.Errorf("read object %s: %w", s.id, context.Cause(s.ctx))
+	}
+}
+
+// adapt fits the window to the reader, once for each piece that it has read. One
+// who had to wait takes more than comes: what is under way at a time is doubled,
+// until it is what the line holds. One who finds everything there, to the last
+// piece, takes less.
+func (s *stream) adapt() {
+	switch {
+	case s.waited:
+		s.window = min(2*s.window, s.src.parallel())
+	case len(s.queue) > firstWindow && s.queue[len(s.queue)-1].fetched():
+		s.window = max(s.window-1, firstWindow)
+	}
+	s.waited = false
 }
 
 // fill begins pieces as far as window and memory allow, and at least one unless
@@ -162,7 +194,7 @@ func (s *stream) fill() error {
 		if err != nil {
 			return fmt.Errorf("read chunk %d of object %s: %w", s.chunk.Index, s.id, err)
 		}
-		if s.src.memory.tryAcquire(int64(p.span.Segments) * chunk.SegmentSealed) {
+		if s.src.memory.tryAcquire(int64(p.span.Segments)*chunk.SegmentSealed, len(s.queue) >= fairWindow) {
 			p.acquired = p.span.Segments
 		} else if len(s.queue) > 0 {
 			return nil
@@ -182,12 +214,10 @@ func (s *stream) openChunk() error {
 	if s.opened != nil && s.pos < s.chunk.End() {
 		return nil
 	}
-	if len(s.chunks) == 0 {
-		chunks, err := s.src.Chunks.Chunks(s.ctx, s.id, s.pos, page)
-		if err != nil {
-			return fmt.Errorf("find the chunk at %d: %w", s.pos, err)
+	if len(s.chunks) <= page/2 && s.listed < s.end {
+		if err := s.list(); err != nil {
+			return err
 		}
-		s.chunks = chunks
 	}
 	if len(s.chunks) == 0 {
 		return fmt.Errorf("%w: no chunk at %d", cloud.ErrCorrupt, s.pos)
@@ -205,6 +235,34 @@ func (s *stream) openChunk() error {
 		return fmt.Errorf("chunk %d: %w", c.Index, err)
 	}
 	s.chunk, s.opened, s.chunks = c, opened, s.chunks[1:]
+	return nil
+}
+
+// list asks for the chunks that follow those that are known, and tells the store
+// of them: half a page before the first of them is needed.
+func (s *stream) list() error {
+	// A short range asks for what it may need, should chunks be small.
+	most := min(page, (s.end-s.listed)/smallChunk+2)
+	chunks, err := s.src.Chunks.Chunks(s.ctx, s.id, s.listed, int(most))
+	if err != nil {
+		return fmt.Errorf("find the chunk at %d: %w", s.listed, err)
+	}
+	if n := len(chunks); n > 0 {
+		s.listed = chunks[n-1].End()
+	} else {
+		s.listed = s.end // it ends there, and is found to when that is read
+	}
+	for len(chunks) > 0 && chunks[len(chunks)-1].Offset >= s.end {
+		chunks = chunks[:len(chunks)-1]
+	}
+	s.chunks = append(s.chunks, chunks...)
+	if p, ok := s.src.Blobs.(blob.Prefetcher); ok && len(chunks) > 0 {
+		refs := make([]cloud.Ref, len(chunks))
+		for i, c := range chunks {
+			refs[i] = c.Ref
+		}
+		p.Prefetch(refs...)
+	}
 	return nil
 }
 
