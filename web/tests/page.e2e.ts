@@ -258,7 +258,12 @@ test('of many entries few rows are in the page, and all are reached', async () =
   await ada.page.getByRole('link', { name: 'discord-cloud' }).click();
 });
 
-test('who signs out has to sign in, with the right password', async () => {
+test('a changed password ends other visits; who signs out has to sign in', async () => {
+  const other = await Visitor.come(browser);
+  await other.signIn(server.url, 'ada', 'correct horse');
+  await other.page.getByText('Connected').waitFor();
+  other.expected = /status of 401/;
+
   await ada.button('Account of ada').click();
   await ada.page.getByRole('menuitem', { name: 'Change password…' }).click();
   const change = ada.dialog('Change password');
@@ -271,6 +276,9 @@ test('who signs out has to sign in, with the right password', async () => {
   await change.getByLabel('Current password').fill('correct horse');
   await ada.page.keyboard.press('Enter');
   await ada.page.getByText('Your password is changed.').waitFor();
+  await other.page.getByRole('heading', { name: 'Sign in' }).waitFor();
+  expect(other.errors).toEqual([]);
+  await other.context.close();
   await ada.page.getByText('Connected').waitFor();
   await ada.row('film.mp4').waitFor();
 
@@ -315,6 +323,9 @@ test.runIf(process.env['SCREENSHOT'])('a picture for the README', async () => {
   await ada.page.keyboard.press('Escape');
   await ada.throttle(5 * MiB);
   await ada.pick(await Promise.all([file('Aerial survey.mp4', 38 * MiB), file('Sensor archive.tar.zst', 26 * MiB)]));
+  await ada.page.mouse.move(640, 795); // away from what lights up
+  const progress = ada.upload('Aerial survey.mp4').getByRole('progressbar');
+  await vi.waitFor(async () => expect(await progress.evaluate((e: HTMLProgressElement) => e.value)).toBeGreaterThan(12 * MiB), soon);
   await ada.page.getByText(/left$/).waitFor();
   await ada.page.screenshot({ path: process.env['SCREENSHOT']! });
   await ada.button('Cancel all').click();

@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import { ApiError, Client, explain, patiently } from './client';
-import { children, downloadURL } from './entries';
+import { children, downloadURL, remove } from './entries';
 import type { Entry } from './types';
 
 function answers(status: number, body: unknown, headers: Record<string, string> = {}) {
@@ -74,4 +74,10 @@ test('too much at once is a matter of patience, other refusals are not', async (
   await expect(patiently(() => Promise.reject(new ApiError('limited', '', 429, 60)))).rejects.toMatchObject({ wait: 60 });
   await expect(patiently(() => Promise.reject(new ApiError('denied', '')))).rejects.toMatchObject({ code: 'denied' });
   vi.useRealTimers();
+});
+
+test('thousands of entries go in several requests', async () => {
+  const fetch = answers(200, {});
+  await remove(new Client('http://cloud.test'), Array.from({ length: 2_001 }, (_, i) => i));
+  expect(fetch.mock.calls.map(([, init]) => (JSON.parse(String(init!.body)) as { ids: number[] }).ids.length)).toEqual([1_000, 1_000, 1]);
 });

@@ -31,11 +31,22 @@ export type Patch = { name?: string; parent?: number; public?: boolean; on_confl
 export const change = (c: Client, id: number, patch: Patch, signal?: AbortSignal) =>
   c.call<{ entry: Entry }>(`/api/entries/${id}`, { method: 'PATCH', body: patch, signal });
 
-export const move = (c: Client, ids: readonly number[], parent: number, onConflict: Conflict, signal?: AbortSignal) =>
-  c.call<{ entries: Entry[] }>('/api/move', { method: 'POST', body: { ids, parent, on_conflict: onConflict }, signal });
+/** How many entries one request may name. */
+const mostIDs = 1_000;
 
-export const remove = (c: Client, ids: readonly number[], signal?: AbortSignal) =>
-  c.call<{ files: number; folders: number; bytes: number }>('/api/delete', { method: 'POST', body: { ids }, signal });
+function* batches(ids: readonly number[]): Generator<readonly number[]> {
+  for (let i = 0; i < ids.length; i += mostIDs) yield ids.slice(i, i + mostIDs);
+}
+
+/** Moves all or nothing, of each thousand. */
+export async function move(c: Client, ids: readonly number[], parent: number, onConflict: Conflict, signal?: AbortSignal): Promise<void> {
+  for (const some of batches(ids)) await c.call('/api/move', { method: 'POST', body: { ids: some, parent, on_conflict: onConflict }, signal });
+}
+
+/** Deletes all or nothing, of each thousand. */
+export async function remove(c: Client, ids: readonly number[], signal?: AbortSignal): Promise<void> {
+  for (const some of batches(ids)) await c.call('/api/delete', { method: 'POST', body: { ids: some }, signal });
+}
 
 /** An address that downloads an entry without a token in it: a file as it is, a folder as a zip. */
 export async function downloadURL(c: Client, entry: Entry, signal?: AbortSignal): Promise<string> {

@@ -123,7 +123,7 @@ export class Cloud {
     if (state.at === 'open') {
       this.goodbye = '';
       // What changed while there was no connection was not told.
-      if (this.folder.state.at !== 'loading') void this.folder.reload();
+      if (this.folder.state.at !== 'loading') this.folder.reload().catch((e) => this.toasts.error(explain(e)));
       this.queue.connected();
     } else if (before === 'open') {
       this.services = new Set();

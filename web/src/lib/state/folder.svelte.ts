@@ -46,19 +46,29 @@ export class Folder {
     await this.load(true);
   }
 
-  /** Reads the folder anew, as far as it was read, after a time without news of changes. */
+  /**
+   * Reads the folder anew, as far as it was read, after a time without news of
+   * changes. What is shown stays where that fails, and the error is thrown.
+   */
   reload(): Promise<void> {
     return this.load(this.state.at !== 'shown');
   }
 
+  /** Throws, and stays as it was, where it fails. */
   async sortBy(sort: Sort, order: Order): Promise<void> {
-    this.order = order;
+    const before = { sort: this.sort, order: this.order };
     this.sort = sort;
+    this.order = order;
+    try {
+      await this.load(false, pageSize);
+    } catch (e) {
+      Object.assign(this, before);
+      throw e;
+    }
     localStorage.setItem(sortKey, `${this.sort} ${this.order}`);
-    await this.load(false, pageSize);
   }
 
-  /** Reads the next page. */
+  /** Reads the next page; throws where that fails. */
   async more(): Promise<void> {
     const { here, next } = this;
     if (!here || !next || this.loadingMore) return;
@@ -75,7 +85,7 @@ export class Folder {
     } catch (e) {
       if (signal.aborted) return;
       this.missed = undefined;
-      this.state = { at: 'failed', message: explain(e) };
+      throw e;
     } finally {
       if (!signal.aborted) this.loadingMore = false;
     }
@@ -116,9 +126,11 @@ export class Folder {
     } catch (e) {
       if (signal.aborted) return;
       this.missed = undefined;
+      const missing = e instanceof ApiError && e.code === 'not_found';
+      if (!fresh && !missing) throw e;
       this.here = undefined;
       this.entries = [];
-      this.state = e instanceof ApiError && e.code === 'not_found' ? { at: 'missing' } : { at: 'failed', message: explain(e) };
+      this.state = missing ? { at: 'missing' } : { at: 'failed', message: explain(e) };
     }
   }
 
@@ -136,7 +148,7 @@ export class Folder {
     this.missed?.push(c);
     if (!this.here) {
       // Somebody may have made, just now, the place that was missing.
-      if (this.state.at === 'missing' && c.action !== 'removed' && c.entry.kind === 'folder') void this.reload();
+      if (this.state.at === 'missing' && c.action !== 'removed' && c.entry.kind === 'folder') void this.load(true);
       return undefined;
     }
     const step = this.path.findIndex((p) => p.id === c.entry.id);

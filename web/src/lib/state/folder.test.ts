@@ -147,6 +147,15 @@ test('sorts, and remembers how', async () => {
   expect([again.sort, again.order]).toEqual(['name', 'desc']);
 });
 
+test('what is shown stays if reading it anew fails', async () => {
+  start();
+  const f = await opened();
+  serve(() => new TypeError('away'));
+  await expect(f.sortBy('size', 'desc')).rejects.toMatchObject({ code: 'offline' });
+  await expect(f.reload()).rejects.toMatchObject({ code: 'offline' });
+  expect([f.state.at, names(f), f.sort, f.order]).toEqual(['shown', 'f0 f1 f2', 'name', 'asc']);
+});
+
 test('a selection keeps to the entries when the list changes', () => {
   let list = ['a', 'b', 'c', 'd', 'e'].map((n, i) => entry(i + 1, n));
   const s = new Selection(() => list);
