@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS schema_version (
 
 DO $$
 BEGIN
-	IF EXISTS (SELECT 1 FROM schema_version WHERE version > 2) THEN
+	IF EXISTS (SELECT 1 FROM schema_version WHERE version > 3) THEN
 		RAISE EXCEPTION 'the database has newer tables than this file makes';
 	END IF;
 END
@@ -205,6 +205,33 @@ CREATE INDEX IF NOT EXISTS locks_by_entry ON locks (entry_id);
 CREATE INDEX IF NOT EXISTS locks_by_user ON locks (user_id);
 CREATE INDEX IF NOT EXISTS locks_by_expiry ON locks (expires_at);
 
+-- Previews of objects, and the queue of those to be made. No key refers to the
+-- objects: what a preview left in Discord is deleted after its object has gone.
+-- images is a JSON array of what lies where in the chunk, facts a JSON record.
+CREATE TABLE IF NOT EXISTS thumbnails (
+	object_id     BYTEA       NOT NULL PRIMARY KEY,
+	state         TEXT        NOT NULL,
+	priority      BIGINT      NOT NULL DEFAULT 0,
+	attempts      BIGINT      NOT NULL DEFAULT 0,
+	due_at        TIMESTAMPTZ NOT NULL,
+	decoder       BIGINT      NOT NULL DEFAULT 0,
+	reason        TEXT        NOT NULL DEFAULT '',
+	facts         TEXT        NOT NULL DEFAULT '',
+	images        TEXT        NOT NULL DEFAULT '',
+	pack_id       BYTEA,
+	size          BIGINT      NOT NULL DEFAULT 0,
+	sealed_size   BIGINT      NOT NULL DEFAULT 0,
+	salt          BYTEA,
+	header        BYTEA,
+	channel_id    TEXT        NOT NULL DEFAULT '',
+	message_id    TEXT        NOT NULL DEFAULT '',
+	attachment_id TEXT        NOT NULL DEFAULT '',
+	path          TEXT        NOT NULL DEFAULT '',
+	CONSTRAINT thumbnails_state CHECK (state IN ('queued', 'ready', 'failed')),
+	CONSTRAINT thumbnails_ready CHECK (state <> 'ready' OR pack_id IS NOT NULL)
+);
+CREATE INDEX IF NOT EXISTS thumbnails_by_due ON thumbnails (state, priority, due_at);
+
 -- Only the manager, as the tables' owner, reads and writes. Supabase opens new
 -- tables to the roles behind its public API: here nothing is theirs.
 DO $$
@@ -212,7 +239,7 @@ DECLARE
 	one  TEXT;
 	role TEXT;
 BEGIN
-	FOREACH one IN ARRAY ARRAY['schema_version', 'users', 'sessions', 'objects', 'entries', 'shares', 'chunks', 'uploads', 'keys', 'app_passwords', 'properties', 'locks'] LOOP
+	FOREACH one IN ARRAY ARRAY['schema_version', 'users', 'sessions', 'objects', 'entries', 'shares', 'chunks', 'uploads', 'keys', 'app_passwords', 'properties', 'locks', 'thumbnails'] LOOP
 		EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', one);
 		EXECUTE format('REVOKE ALL ON TABLE %I FROM PUBLIC', one);
 		FOREACH role IN ARRAY ARRAY['anon', 'authenticated'] LOOP
@@ -224,6 +251,6 @@ BEGIN
 END
 $$;
 
-INSERT INTO schema_version (version, applied_at) VALUES (2, now()) ON CONFLICT DO NOTHING;
+INSERT INTO schema_version (version, applied_at) VALUES (3, now()) ON CONFLICT DO NOTHING;
 
 COMMIT;

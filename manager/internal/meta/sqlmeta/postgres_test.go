@@ -147,7 +147,7 @@ func TestSchema_postgresServer(t *testing.T) {
 	}
 
 	got := strings.Fields(works(`SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relrowsecurity ORDER BY 1`))
-	want := []string{"app_passwords", "chunks", "entries", "keys", "locks", "objects", "properties", "schema_version", "sessions", "shares", "uploads", "users"}
+	want := []string{"app_passwords", "chunks", "entries", "keys", "locks", "objects", "properties", "schema_version", "sessions", "shares", "thumbnails", "uploads", "users"}
 	if !slices.Equal(got, want) {
 		t.Errorf("tables with row level security %q, want %q", got, want)
 	}

@@ -1,0 +1,226 @@
+package sqlmeta
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"discordcloud/manager/internal/meta"
+	"discordcloud/pkg/cloud"
+)
+
+var _ meta.Thumbnails = (*Store)(nil)
+
+const thumbnailColumns = `object_id, state, attempts, decoder, reason, facts, images, pack_id,
+	size, sealed_size, salt, header, channel_id, message_id, attachment_id, path`
+
+func scanThumbnail(row scanner) (t meta.Thumbnail, err error) {
+	var object, pack, salt, header []byte
+	var images string
+	err = row.Scan(&object, &t.State, &t.Attempts, &t.Decoder, &t.Reason, &t.Facts, &images, &pack,
+		&t.Chunk.Size, &t.Chunk.SealedSize, &salt, &header,
+		&t.Chunk.Ref.Channel, &t.Chunk.Ref.Message, &t.Chunk.Ref.Attachment, &t.Chunk.Ref.Path)
+	if err != nil {
+		return meta.Thumbnail{}, err
+	}
+	copy(t.Object[:], object)
+	copy(t.Pack[:], pack)
+	copy(t.Chunk.Salt[:], salt)
+	copy(t.Chunk.Header[:], header)
+	if images != "" {
+		if err := json.Unmarshal([]byte(images), &t.Images); err != nil {
+			return meta.Thumbnail{}, fmt.Errorf("%w: images of a thumbnail: %w", cloud.ErrCorrupt, err)
+		}
+	}
+	return t, nil
+}
+
+func thumbnail(ctx context.Context, q querier, object cloud.ObjectID) (meta.Thumbnail, error) {
+	t, err := scanThumbnail(q.QueryRowContext(ctx, `SELECT `+thumbnailColumns+` FROM thumbnails WHERE object_id = ?`, object[:]))
+	return t, notFound(err, "thumbnail of object %s", object)
+}
+
+// Thumbnail implements meta.Thumbnails.
+func (s *Store) Thumbnail(ctx context.Context, object cloud.ObjectID) (t meta.Thumbnail, err error) {
+	err = s.query(ctx, func(q querier) error {
+		t, err = thumbnail(ctx, q, object)
+		return err
+	})
+	return t, err
+}
+
+// QueueThumbnail implements meta.Thumbnails.
+func (s *Store) QueueThumbnail(ctx context.Context, object cloud.ObjectID, priority, decoder int) (state meta.ThumbnailState, err error) {
+	err = s.update(ctx, func(tx querier) error {
+		t, err := thumbnail(ctx, tx, object)
+		if errors.Is(err, cloud.ErrNotFound) {
+			n, err := changed(ctx, tx, `INSERT INTO thumbnails (object_id, state, priority, due_at)
+				SELECT id, 'queued', ?, ? FROM objects WHERE id = ? AND state = 'stored'`, priority, s.stamp(), object[:])
+			if err == nil && n == 0 {
+				err = fmt.Errorf("object %s: %w", object, cloud.ErrNotFound)
+			}
+			state = meta.ThumbnailQueued
+			return err
+		}
+		if err != nil {
+			return err
+		}
+		switch state = t.State; {
+		case t.State == meta.ThumbnailQueued:
+			return exec(ctx, tx, `UPDATE thumbnails SET priority = MAX(priority, ?) WHERE object_id = ?`, priority, object[:])
+		case t.State == meta.ThumbnailFailed && t.Decoder < decoder:
+			state = meta.ThumbnailQueued
+			return exec(ctx, tx, `UPDATE thumbnails SET state = 'queued', attempts = 0, priority = ?, due_at = ? WHERE object_id = ?`,
+				priority, s.stamp(), object[:])
+		case t.State == meta.ThumbnailReady:
+			return exec(ctx, tx, `UPDATE entries SET has_thumbnail = 1 WHERE object_id = ? AND NOT has_thumbnail`, object[:])
+		}
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("queue thumbnail: %w", err)
+	}
+	return state, nil
+}
+
+// LeaseThumbnail implements meta.Thumbnails.
+func (s *Store) LeaseThumbnail(ctx context.Context, now, until time.Time, attempts int) (job meta.ThumbnailJob, err error) {
+	const due = `state = 'queued' AND due_at <= ?`
+	// Most looks find nothing: they need not wait for the writer.
+	err = s.query(ctx, func(q querier) error {
+		var one int
+		err := q.QueryRowContext(ctx, `SELECT 1 FROM thumbnails WHERE `+due+` LIMIT 1`, now.UnixMicro()).Scan(&one)
+		return notFound(err, "thumbnail to make")
+	})
+	if err != nil {
+		return meta.ThumbnailJob{}, err
+	}
+	// What has failed for good is recorded although nothing else is found.
+	err = s.update(ctx, func(tx querier) error {
+		return exec(ctx, tx, `UPDATE thumbnails SET state = 'failed', reason = 'no service could make it'
+			WHERE `+due+` AND attempts >= ?`, now.UnixMicro(), attempts)
+	})
+	if err != nil {
+		return meta.ThumbnailJob{}, fmt.Errorf("give thumbnails up: %w", err)
+	}
+	err = s.update(ctx, func(tx querier) error {
+		var object []byte
+		var id cloud.EntryID
+		err := tx.QueryRowContext(ctx, `SELECT t.object_id, t.attempts + 1, (SELECT MIN(e.id) FROM entries e WHERE e.object_id = t.object_id)
+			FROM thumbnails t WHERE `+due+` AND EXISTS (SELECT 1 FROM entries e WHERE e.object_id = t.object_id)
+			ORDER BY t.priority DESC, t.due_at LIMIT 1`, now.UnixMicro()).Scan(&object, &job.Attempt, &id)
+		if err != nil {
+			return notFound(err, "thumbnail to make")
+		}
+		if job.Entry, err = entry(ctx, tx, id, meta.AnyViewer); err != nil {
+			return err
+		}
+		return exec(ctx, tx, `UPDATE thumbnails SET attempts = attempts + 1, due_at = ? WHERE object_id = ?`, until.UnixMicro(), object)
+	})
+	if err != nil {
+		return meta.ThumbnailJob{}, fmt.Errorf("lease thumbnail: %w", err)
+	}
+	return job, nil
+}
+
+// ReturnThumbnail implements meta.Thumbnails.
+func (s *Store) ReturnThumbnail(ctx context.Context, object cloud.ObjectID, after time.Time, uncounted bool) error {
+	return s.update(ctx, func(tx querier) error {
+		back := 0
+		if uncounted {
+			back = 1
+		}
+		return exec(ctx, tx, `UPDATE thumbnails SET due_at = ?, attempts = MAX(attempts - ?, 0) WHERE object_id = ? AND state = 'queued'`,
+			after.UnixMicro(), back, object[:])
+	})
+}
+
+// FinishThumbnail implements meta.Thumbnails.
+func (s *Store) FinishThumbnail(ctx context.Context, t meta.Thumbnail) (entries []cloud.Entry, old *meta.Thumbnail, err error) {
+	err = s.update(ctx, func(tx querier) error {
+		entries, old = nil, nil
+		before, err := thumbnail(ctx, tx, t.Object)
+		if err != nil {
+			return err
+		}
+		if t.State == meta.ThumbnailFailed {
+			// Images of an older decoder are better than none.
+			return exec(ctx, tx, `UPDATE thumbnails SET state = CASE WHEN pack_id IS NULL THEN 'failed' ELSE 'ready' END,
+				decoder = ?, reason = ?, priority = 0 WHERE object_id = ?`, t.Decoder, t.Reason, t.Object[:])
+		}
+		images, err := json.Marshal(t.Images)
+		if err != nil {
+			return err
+		}
+		c := t.Chunk
+		n, err := changed(ctx, tx, `UPDATE thumbnails SET state = 'ready', decoder = ?, reason = '', priority = 0, facts = ?, images = ?,
+				pack_id = ?, size = ?, sealed_size = ?, salt = ?, header = ?, channel_id = ?, message_id = ?, attachment_id = ?, path = ?
+			WHERE object_id = ?13 AND EXISTS (SELECT 1 FROM objects WHERE id = ?13 AND state = 'stored')`,
+			t.Decoder, t.Facts, string(images), t.Pack[:], c.Size, c.SealedSize, c.Salt[:], c.Header[:],
+			c.Ref.Channel, c.Ref.Message, c.Ref.Attachment, c.Ref.Path, t.Object[:])
+		if err == nil && n == 0 {
+			err = fmt.Errorf("object %s: %w", t.Object, cloud.ErrNotFound)
+		}
+		if err != nil {
+			return err
+		}
+		if !before.Pack.IsZero() {
+			old = &before
+		}
+		if err := exec(ctx, tx, `UPDATE entries SET has_thumbnail = 1 WHERE object_id = ?`, t.Object[:]); err != nil {
+			return err
+		}
+		entries, err = rows(ctx, tx, func(row scanner) (cloud.Entry, error) { return scanEntry(row) },
+			selectEntry+`e.object_id = ?2 ORDER BY e.id`, meta.AnyViewer, t.Object[:])
+		return err
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("finish thumbnail: %w", err)
+	}
+	return entries, old, nil
+}
+
+// RequeueThumbnails implements meta.Thumbnails.
+func (s *Store) RequeueThumbnails(ctx context.Context) (n int64, err error) {
+	err = s.update(ctx, func(tx querier) error {
+		n, err = changed(ctx, tx, `UPDATE thumbnails SET state = 'queued', attempts = 0, due_at = ?`, s.stamp())
+		return err
+	})
+	return n, err
+}
+
+// StaleThumbnails implements meta.Thumbnails.
+func (s *Store) StaleThumbnails(ctx context.Context, most int) (stale []meta.Thumbnail, err error) {
+	err = s.query(ctx, func(q querier) error {
+		stale, err = rows(ctx, q, scanThumbnail, `SELECT `+thumbnailColumns+` FROM thumbnails t
+			WHERE NOT EXISTS (SELECT 1 FROM objects o WHERE o.id = t.object_id AND o.state = 'stored') LIMIT ?`, most)
+		return err
+	})
+	return stale, err
+}
+
+// ForgetThumbnail implements meta.Thumbnails.
+func (s *Store) ForgetThumbnail(ctx context.Context, object cloud.ObjectID) error {
+	return s.update(ctx, func(tx querier) error {
+		return exec(ctx, tx, `DELETE FROM thumbnails WHERE object_id = ?`, object[:])
+	})
+}
+
+// CountThumbnails implements meta.Thumbnails.
+func (s *Store) CountThumbnails(ctx context.Context) (counts map[meta.ThumbnailState]int64, err error) {
+	err = s.query(ctx, func(q querier) error {
+		counts = map[meta.ThumbnailState]int64{}
+		return each(ctx, q, func(row scanner) error {
+			var state meta.ThumbnailState
+			var n int64
+			if err := row.Scan(&state, &n); err != nil {
+				return err
+			}
+			counts[state] = n
+			return nil
+		}, `SELECT state, COUNT(*) FROM thumbnails GROUP BY state`)
+	})
+	return counts, err
+}

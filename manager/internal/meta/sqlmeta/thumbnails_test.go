@@ -1,0 +1,149 @@
+package sqlmeta
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"discordcloud/manager/internal/meta"
+	"discordcloud/pkg/cloud"
+)
+
+// storedFile puts a file with an object of its own into the root.
+func storedFile(t *testing.T, s *Store, name string) cloud.Entry {
+	t.Helper()
+	var e cloud.Entry
+	err := s.update(t.Context(), func(tx querier) error {
+		id := cloud.ObjectID([]byte(name + "................")[:16])
+		if err := exec(t.Context(), tx, `INSERT INTO objects (id, state, size, created_at, finished_at, state_at) VALUES (?, 'stored', 3, 1, 1, 1)`, id[:]); err != nil {
+			return err
+		}
+		var err error
+		e, err = insertEntry(t.Context(), tx, cloud.Entry{Name: name, Kind: cloud.KindFile, Object: id, Size: 3, Type: "image/png", Public: true})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func TestThumbnails_queue(t *testing.T) {
+	s, ctx := openTest(t), t.Context()
+	now := time.Now().Add(time.Second)
+	later := now.Add(time.Minute)
+	low, high := storedFile(t, s, "low"), storedFile(t, s, "high")
+	if _, err := s.LeaseThumbnail(ctx, now, later, 3); !errors.Is(err, cloud.ErrNotFound) {
+		t.Errorf("an empty queue gives %v", err)
+	}
+	if _, err := s.QueueThumbnail(ctx, cloud.ObjectID{9}, 1, 1); !errors.Is(err, cloud.ErrNotFound) {
+		t.Errorf("an object that is not there is queued: %v", err)
+	}
+	for _, e := range []cloud.Entry{low, high, high} {
+		priority := 0
+		if e.ID == high.ID {
+			priority = 5
+		}
+		if state, err := s.QueueThumbnail(ctx, e.Object, priority, 1); err != nil || state != meta.ThumbnailQueued {
+			t.Fatalf("queue: %s, %v", state, err)
+		}
+	}
+	job, err := s.LeaseThumbnail(ctx, now, later, 3)
+	if err != nil || job.Entry.ID != high.ID || job.Attempt != 1 {
+		t.Fatalf("first is %+v, %v", job, err)
+	}
+	if job, err = s.LeaseThumbnail(ctx, now, later, 3); err != nil || job.Entry.ID != low.ID {
+		t.Fatalf("second is %+v, %v", job, err)
+	}
+	if _, err = s.LeaseThumbnail(ctx, now, later, 3); !errors.Is(err, cloud.ErrNotFound) {
+		t.Errorf("what is leased is leased again: %v", err)
+	}
+	// A lease that ran out is another attempt, one given back uncounted is none.
+	if job, err = s.LeaseThumbnail(ctx, later, later, 3); err != nil || job.Entry.ID != high.ID || job.Attempt != 2 {
+		t.Errorf("after its time: %+v, %v", job, err)
+	}
+	if err := s.ReturnThumbnail(ctx, high.Object, now, true); err != nil {
+		t.Fatal(err)
+	}
+	if job, err = s.LeaseThumbnail(ctx, now, now, 3); err != nil || job.Attempt != 2 {
+		t.Errorf("after its return: %+v, %v", job, err)
+	}
+	if job, err = s.LeaseThumbnail(ctx, now, now, 3); err != nil || job.Attempt != 3 {
+		t.Errorf("for the last time: %+v, %v", job, err)
+	}
+	if job, err = s.LeaseThumbnail(ctx, now, now, 3); !errors.Is(err, cloud.ErrNotFound) {
+		t.Errorf("after the last time: %+v, %v", job, err)
+	}
+	if th, err := s.Thumbnail(ctx, high.Object); err != nil || th.State != meta.ThumbnailFailed || th.Reason == "" {
+		t.Errorf("given up: %+v, %v", th, err)
+	}
+}
+
+func TestThumbnails_ends(t *testing.T) {
+	s, ctx := openTest(t), t.Context()
+	e := storedFile(t, s, "a")
+	queue := func(decoder int, want meta.ThumbnailState) {
+		t.Helper()
+		if state, err := s.QueueThumbnail(ctx, e.Object, 0, decoder); err != nil || state != want {
+			t.Fatalf("queue for decoder %d: %s, %v, want %s", decoder, state, err, want)
+		}
+	}
+	finish := func(th meta.Thumbnail) ([]cloud.Entry, *meta.Thumbnail) {
+		t.Helper()
+		th.Object = e.Object
+		entries, old, err := s.FinishThumbnail(ctx, th)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return entries, old
+	}
+	queue(1, meta.ThumbnailQueued)
+	finish(meta.Thumbnail{State: meta.ThumbnailFailed, Decoder: 1, Reason: "cut off"})
+	queue(1, meta.ThumbnailFailed) // no second attempt by the same decoder
+	queue(2, meta.ThumbnailQueued)
+
+	ready := meta.Thumbnail{
+		State: meta.ThumbnailReady, Decoder: 2, Facts: `{"width":1}`, Pack: cloud.ObjectID{1},
+		Images: []meta.ThumbnailImage{{Size: 256, Width: 1, Height: 2, Offset: 3, Bytes: 4, Sum: cloud.Sum{5}}},
+		Chunk:  cloud.Chunk{Size: 7, SealedSize: 300, Salt: [32]byte{6}, Header: [64]byte{7}, Ref: cloud.Ref{Channel: "1", Message: "2", Attachment: "3", Path: "/p"}},
+	}
+	entries, old := finish(ready)
+	if len(entries) != 1 || !entries[0].HasThumbnail || entries[0].ID != e.ID || old != nil {
+		t.Errorf("finished: %+v, %v", entries, old)
+	}
+	got, err := s.Thumbnail(ctx, e.Object)
+	if err != nil || got.Chunk != ready.Chunk || len(got.Images) != 1 || got.Images[0] != ready.Images[0] || got.Facts != ready.Facts {
+		t.Errorf("read back: %+v, %v", got, err)
+	}
+	queue(3, meta.ThumbnailReady)
+
+	if n, err := s.RequeueThumbnails(ctx); n != 1 || err != nil {
+		t.Fatalf("requeued %d, %v", n, err)
+	}
+	finish(meta.Thumbnail{State: meta.ThumbnailFailed, Decoder: 3, Reason: "no more"})
+	queue(3, meta.ThumbnailReady) // the old images stay
+	ready.Pack = cloud.ObjectID{2}
+	if _, old := finish(ready); old == nil || old.Pack != (cloud.ObjectID{1}) {
+		t.Errorf("the pack that was replaced: %+v", old)
+	}
+
+	if stale, err := s.StaleThumbnails(ctx, 10); len(stale) != 0 || err != nil {
+		t.Errorf("stale while the file is there: %v, %v", stale, err)
+	}
+	if _, err := s.Delete(ctx, []cloud.EntryID{e.ID}, nil); err != nil {
+		t.Fatal(err)
+	}
+	stale, err := s.StaleThumbnails(ctx, 10)
+	if err != nil || len(stale) != 1 || stale[0].Chunk.Ref != ready.Chunk.Ref {
+		t.Fatalf("stale after the file has gone: %+v, %v", stale, err)
+	}
+	if _, _, err := s.FinishThumbnail(ctx, ready); !errors.Is(err, cloud.ErrNotFound) {
+		t.Errorf("a thumbnail of nothing is recorded: %v", err)
+	}
+	if err := s.ForgetThumbnail(ctx, e.Object); err != nil {
+		t.Fatal(err)
+	}
+	if counts, err := s.CountThumbnails(ctx); len(counts) != 0 || err != nil {
+		t.Errorf("left: %v, %v", counts, err)
+	}
+}

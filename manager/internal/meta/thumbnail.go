@@ -1,0 +1,81 @@
+package meta
+
+import (
+	"context"
+	"time"
+
+	"discordcloud/pkg/cloud"
+)
+
+// ThumbnailState is how far the thumbnail of an object is.
+type ThumbnailState string
+
+// The states of a thumbnail. One that is queued again has its old images until
+// there are new ones.
+const (
+	ThumbnailQueued ThumbnailState = "queued"
+	ThumbnailReady  ThumbnailState = "ready"
+	ThumbnailFailed ThumbnailState = "failed"
+)
+
+// Thumbnail is the preview of an object: images of some sizes, sealed together
+// in one chunk.
+type Thumbnail struct {
+	Object   cloud.ObjectID // what it is of
+	State    ThumbnailState
+	Attempts int
+	Decoder  int    // version of the decoder that ended it, 0 before
+	Reason   string // why it failed
+	Facts    string // what was found on the way, a JSON record, or ""
+
+	Images []ThumbnailImage // none before it was made
+	Pack   cloud.ObjectID   // under which they are sealed
+	Chunk  cloud.Chunk      // where they lie
+}
+
+// ThumbnailImage is one image inside a Thumbnail's chunk.
+type ThumbnailImage struct {
+	Size   int       `json:"size"` // that it was made for
+	Width  int       `json:"width"`
+	Height int       `json:"height"`
+	Offset int64     `json:"offset"` // of its first byte in the chunk's plain bytes
+	Bytes  int64     `json:"bytes"`
+	Sum    cloud.Sum `json:"sum"`
+}
+
+// ThumbnailJob is a thumbnail that is to be made.
+type ThumbnailJob struct {
+	Entry   cloud.Entry // one that has the object
+	Attempt int         // from 1
+}
+
+// Thumbnails keeps previews and the queue of those to be made. A thumbnail
+// belongs to an object, not to an entry: copies share it.
+type Thumbnails interface {
+	// QueueThumbnail asks for the thumbnail of a stored object, and gives the
+	// state it is in then. One that is queued keeps the higher priority; one that
+	// has failed is queued again for a decoder newer than the one that failed;
+	// one that is ready stays, and entries that do not know are told.
+	QueueThumbnail(ctx context.Context, object cloud.ObjectID, priority, decoder int) (ThumbnailState, error)
+	// LeaseThumbnail takes the queued thumbnail of the highest priority whose
+	// time has come, and keeps it from others until the given time. One that has
+	// been leased often enough has failed. ErrNotFound if there is none.
+	LeaseThumbnail(ctx context.Context, now, until time.Time, attempts int) (ThumbnailJob, error)
+	// ReturnThumbnail gives a leased one back, to be leased again after a time;
+	// uncounted, the attempt is taken back.
+	ReturnThumbnail(ctx context.Context, object cloud.ObjectID, after time.Time, uncounted bool) error
+	// FinishThumbnail records t as ready, or as failed where t says so, and gives
+	// the entries that have the object, and the pack that t replaces, if there is
+	// one. ErrNotFound if the object is not stored any more.
+	FinishThumbnail(ctx context.Context, t Thumbnail) (entries []cloud.Entry, old *Thumbnail, err error)
+	// Thumbnail gives what is known. ErrNotFound if nobody has asked for it.
+	Thumbnail(ctx context.Context, object cloud.ObjectID) (Thumbnail, error)
+	// RequeueThumbnails queues all that are there, whatever became of them.
+	RequeueThumbnails(ctx context.Context) (int64, error)
+	// StaleThumbnails gives thumbnails whose objects no file has any more.
+	StaleThumbnails(ctx context.Context, most int) ([]Thumbnail, error)
+	// ForgetThumbnail removes the row of one of those.
+	ForgetThumbnail(ctx context.Context, object cloud.ObjectID) error
+	// CountThumbnails gives the number of thumbnails in each state.
+	CountThumbnails(ctx context.Context) (map[ThumbnailState]int64, error)
+}
