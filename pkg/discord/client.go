@@ -49,6 +49,14 @@ const (
 	DefaultCDNURL = "https://cdn.discordapp.com"
 )
 
+// DefaultAttachmentLimit is what one attachment may have, in bytes, in a guild
+// without boosts (Discord's reference, "Uploading Files").
+const DefaultAttachmentLimit = 10 << 20
+
+// DefaultPerSecond is the number of requests that a bot may make in a second
+// (Discord's reference, "Global Rate Limit").
+const DefaultPerSecond = 50
+
 // Options configure a Client. The zero value of each but Token is its default.
 type Options struct {
 	// Token is the bot's token, without "Bot ".
@@ -86,6 +94,9 @@ type Options struct {
 	// AttachmentLimit is the size of the largest attachment, in bytes, by default
 	// 10 MiB. It is lowered when Discord refuses.
 	AttachmentLimit int64
+	// LimitRetry is after how long a limit that Discord lowered is tried again, by
+	// default an hour.
+	LimitRetry time.Duration
 	// RequestLimit is the most bytes that the request of several attachments has,
 	// FileOverhead for each counted in, by default 25 MiB. One attachment alone
 	// may be larger where its own limit allows.
@@ -126,11 +137,12 @@ func (o *Options) setDefaults() {
 	if o.Retry == (retry.Policy{}) {
 		o.Retry = retry.Default()
 	}
-	setDefault(&o.PerSecond, 50)
+	setDefault(&o.PerSecond, DefaultPerSecond)
 	setDefault(&o.Posts, Rate{5, 5 * time.Second})
 	setDefault(&o.Reads, Rate{5, 5 * time.Second})
 	setDefault(&o.InvalidMost, 2000)
-	setDefault(&o.AttachmentLimit, 10<<20)
+	setDefault(&o.AttachmentLimit, DefaultAttachmentLimit)
+	setDefault(&o.LimitRetry, time.Hour)
 	setDefault(&o.RequestLimit, 25<<20)
 	setDefault(&o.AttachmentsMost, 10)
 	setDefault(&o.ResponseLimit, 4<<20)
@@ -157,7 +169,7 @@ func (o *Options) check() error {
 		"PerSecond": int64(o.PerSecond), "Posts": min(int64(o.Posts.Limit), int64(o.Posts.Per)),
 		"Reads": min(int64(o.Reads.Limit), int64(o.Reads.Per)), "InvalidMost": int64(o.InvalidMost),
 		"AttachmentLimit": o.AttachmentLimit, "RequestLimit": o.RequestLimit, "AttachmentsMost": int64(o.AttachmentsMost),
-		"ResponseLimit": o.ResponseLimit, "Stall": int64(o.Stall), "AnswerTimeout": int64(o.AnswerTimeout), "Unstated": int64(o.Unstated),
+		"ResponseLimit": o.ResponseLimit, "LimitRetry": int64(o.LimitRetry), "Stall": int64(o.Stall), "AnswerTimeout": int64(o.AnswerTimeout), "Unstated": int64(o.Unstated),
 	} {
 		if n <= 0 {
 			bad("%s is not positive", name)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -122,6 +123,16 @@ func (l *limiter) wait(r route, major string) (time.Duration, error) {
 	return wait, l.tooLong(wait)
 }
 
+// rate is what is known of the rate of r.
+func (l *limiter) rate(r route, major string) Rate {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if b, ok := l.buckets[bucketKey{r.name, major}]; ok {
+		return b.rate
+	}
+	return r.rate
+}
+
 // tooLong is an error if nobody is to wait that long.
 func (l *limiter) tooLong(wait time.Duration) error {
 	if l.longest == 0 || wait == forAnswer || wait <= l.longest {
@@ -232,6 +243,14 @@ func (l *limiter) wake(after time.Duration) {
 	l.timer.Reset(after)
 }
 
+// setPerSecond changes the global limit.
+func (l *limiter) setPerSecond(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.global.resize(n)
+	l.pump()
+}
+
 // window is the global limit: as many requests in any second as sent is long.
 type window struct {
 	sent    []time.Time // a ring of the last departures
@@ -252,6 +271,15 @@ func (w *window) wait(now time.Time) time.Duration {
 func (w *window) send(now time.Time) {
 	w.sent[w.next] = now
 	w.next = (w.next + 1) % len(w.sent)
+}
+
+// resize keeps the last departures: what has left counts under any limit.
+func (w *window) resize(n int) {
+	last := append(slices.Clone(w.sent[w.next:]), w.sent[:w.next]...) // oldest first
+	if len(last) < n {
+		last = append(make([]time.Time, n-len(last)), last...)
+	}
+	w.sent, w.next = last[len(last)-n:], 0
 }
 
 func (w *window) block(until time.Time) {

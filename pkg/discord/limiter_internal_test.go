@@ -382,3 +382,30 @@ func TestBreaker(t *testing.T) {
 		}
 	})
 }
+
+// A lower limit counts what has left before it, a higher one lets go at once.
+func TestWindow_Resize(t *testing.T) {
+	now := time.Now()
+	w := window{sent: make([]time.Time, 4)}
+	for i := range 6 { // 2, 3, 4 and 5 are kept
+		w.send(now.Add(time.Duration(i) * 100 * time.Millisecond))
+	}
+	at := now.Add(500 * time.Millisecond)
+	if got, want := w.wait(at), 700*time.Millisecond+slack; got != want {
+		t.Errorf("wait = %v, want %v", got, want)
+	}
+	w.resize(2)
+	if got, want := w.wait(at), 900*time.Millisecond+slack; got != want {
+		t.Errorf("of 2 a second: wait = %v, want %v", got, want)
+	}
+	w.resize(5)
+	for range 3 {
+		if got := w.wait(at); got != 0 {
+			t.Errorf("of 5 a second: wait = %v, want none", got)
+		}
+		w.send(at)
+	}
+	if got := w.wait(at); got == 0 {
+		t.Error("a sixth may leave within the second")
+	}
+}

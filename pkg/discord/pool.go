@@ -76,6 +76,13 @@ func (p *Pool) Close() { p.clients[0].Close() }
 // Limits are those in force, for all tokens.
 func (p *Pool) Limits() Limits { return p.clients[0].Limits() }
 
+// SetPerSecond changes the global limit of each token, as Options.PerSecond does.
+func (p *Pool) SetPerSecond(n int) {
+	for _, c := range p.clients {
+		c.limiter.setPerSecond(max(n, 1))
+	}
+}
+
 // Bare is as of Client. Neither it nor PathOf and Fetch need a token.
 func (p *Pool) Bare(path string) (string, error) { return p.clients[0].Bare(path) }
 

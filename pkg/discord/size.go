@@ -3,6 +3,7 @@ package discord
 import (
 	"log/slog"
 	"sync"
+	"time"
 
 	"discordcloud/pkg/blob"
 )
@@ -24,23 +25,45 @@ func (l Limits) Fits(n int, bytes int64) bool {
 }
 
 // Limits are those in force: the configured ones, or lower ones that Discord
-// taught us.
-func (c *Client) Limits() Limits {
+// taught us. What was lowered is tried again after Options.LimitRetry, by
+// whoever has something that large to post.
+func (c *Client) Limits() Limits { return c.size.limits(time.Now()) }
+
+// SetAttachmentLimit changes what one attachment may have, in bytes, as
+// Options.AttachmentLimit does; what Discord has refused lately stays refused.
+// Clients of one Pool have one limit.
+func (c *Client) SetAttachmentLimit(bytes int64) {
 	c.size.mu.Lock()
 	defer c.size.mu.Unlock()
-	return c.size.now
+	c.size.most.Attachment = bytes
+	if c.size.again.IsZero() || bytes < c.size.now.Attachment {
+		c.size.now.Attachment = bytes
+	}
 }
 
 // sizes keeps the limits in force.
 type sizes struct {
-	mu      sync.Mutex
-	now     Limits
-	request int64 // as configured
+	retry time.Duration
+
+	mu    sync.Mutex
+	now   Limits
+	most  Limits    // as configured
+	again time.Time // when they are tried again; zero if nothing was lowered
 }
 
 func (s *sizes) reset(opt Options) {
-	s.now = Limits{Attachment: opt.AttachmentLimit, Request: opt.RequestLimit, Attachments: opt.AttachmentsMost}
-	s.request = opt.RequestLimit
+	s.retry = opt.LimitRetry
+	s.most = Limits{Attachment: opt.AttachmentLimit, Request: opt.RequestLimit, Attachments: opt.AttachmentsMost}
+	s.now = s.most
+}
+
+func (s *sizes) limits(now time.Time) Limits {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.again.IsZero() && !now.Before(s.again) {
+		s.now, s.again = s.most, time.Time{}
+	}
+	return s.now
 }
 
 // steps are limits that Discord has had, or that a server in front may have.
@@ -56,6 +79,12 @@ func (s *sizes) refused(files []blob.Body, log *slog.Logger) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	before := s.now
+	defer func() {
+		if s.now.Attachment < before.Attachment || s.now.Request < before.Request {
+			s.again = time.Now().Add(s.retry)
+		}
+	}()
 	if len(files) > 1 {
 		if s.now.Request >= sum && largest <= s.now.Attachment { // else one of them is known to be
 			s.now.Request = max(sum/2, largest+FileOverhead)
@@ -63,7 +92,7 @@ func (s *sizes) refused(files []blob.Body, log *slog.Logger) {
 		}
 		return
 	}
-	s.now.Request = s.request // the file was the reason
+	s.now.Request = s.most.Request // the file was the reason
 	limit := largest - 1
 	for _, step := range steps {
 		if step < largest {

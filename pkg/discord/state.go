@@ -97,6 +97,14 @@ func (c *Client) PostWait(channel string) (time.Duration, error) {
 	return c.limiter.wait(routePost, channel)
 }
 
+// PostRate is how many posts the channel takes in what time, as far as it is
+// known.
+func (c *Client) PostRate(channel string) Rate {
+	r := routePost
+	r.rate = c.opt.Posts
+	return c.limiter.rate(r, channel)
+}
+
 func (l *limiter) state() (GlobalState, []BucketState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
