@@ -17,7 +17,8 @@ import (
 // a server's ReadTimeout and WriteTimeout should be 0.
 //
 //	OPTIONS  200
-//	POST     multipart/form-data with id, chunk and file, in any order
+//	POST     multipart/form-data with id, chunk and file, in any order, and last
+//	         ("1") with the part that ends a file of unknown size
 //	         200  the chunk's index, as text: it is stored
 //	         400  no such upload or chunk, or not the bytes it has
 //	         408  the client is too slow
@@ -74,7 +75,7 @@ func (s *Service) post(w http.ResponseWriter, r *http.Request) (int64, error) {
 	}
 	body.done()
 
-	p := part{index: f.part, plain: f.plain(), leaves: f.leaves}
+	p := part{index: f.part, plain: f.plain(), leaves: f.leaves, last: f.last && f.t.size < 0}
 	sum := chunk.Root(p.leaves)
 	waiting, stop := joined(ctx, r.Context())
 	mine, err := f.t.claim(waiting, p.index, sum)

@@ -33,6 +33,7 @@ type form struct {
 	t       *transfer // nil until the id has come
 	part    int64     // -1 until the chunk has come
 	hasPart bool
+	last    bool // the part ends a file whose size is not known
 
 	buf    *buffer // nil until the file has come
 	size   int64   // bytes of the file
@@ -63,6 +64,8 @@ func (f *form) read(ctx context.Context, r *http.Request, b *body) error {
 			err = f.readID(p, b)
 		case "chunk":
 			err = f.readChunk(p, b)
+		case "last":
+			err = f.readLast(p, b)
 		case "file":
 			err = f.readFile(ctx, p, b, min(largest, lengthOr(r, largest)))
 		default:
@@ -118,6 +121,12 @@ func (f *form) readChunk(p io.Reader, b *body) error {
 	return f.check()
 }
 
+func (f *form) readLast(p io.Reader, b *body) error {
+	text, err := field(p, b)
+	f.last = text == "1"
+	return err
+}
+
 // field reads a short field.
 func field(p io.Reader, b *body) (string, error) {
 	raw, err := io.ReadAll(io.LimitReader(p, 65))
@@ -139,7 +148,7 @@ func (f *form) check() error {
 	if err != nil {
 		return err
 	}
-	if f.buf != nil && f.size != n {
+	if f.buf != nil && f.size != n && f.t.size >= 0 {
 		return wrongSize(f.part, n)
 	}
 	return f.t.takes(f.part)
@@ -160,7 +169,7 @@ func (f *form) readFile(ctx context.Context, p io.Reader, b *body, largest int64
 	case f.t != nil && f.hasPart:
 		most, _ = f.t.expect(f.part) // checked when it came
 	case f.t != nil:
-		most = min(f.t.partSize, f.t.size)
+		most = f.t.largest()
 	case largest <= 0:
 		return cloud.UserErrorf(cloud.ErrNotFound, "no upload is open here")
 	}
@@ -208,6 +217,10 @@ func (f *form) complete() error {
 		return cloud.UserErrorf(cloud.ErrInvalid, "there is no chunk number")
 	case f.buf == nil:
 		return cloud.UserErrorf(cloud.ErrInvalid, "there is no file")
+	case f.t.size < 0 && f.size == 0:
+		return cloud.UserErrorf(cloud.ErrInvalid, "the part is empty")
+	case f.t.size < 0 && !f.last && f.size != f.t.partSize:
+		return wrongSize(f.part, f.t.partSize)
 	}
 	return nil
 }

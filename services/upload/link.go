@@ -77,7 +77,7 @@ func (s *Service) open(conn *packet.Conn, p packet.UploadOpen) error {
 	if err != nil {
 		return err
 	}
-	if part := min(t.partSize, t.size); part > chunk.MaxPlain || !s.budget.fits(part) {
+	if part := t.largest(); part > chunk.MaxPlain || !s.budget.fits(part) {
 		return cloud.UserErrorf(cloud.ErrTooLarge, "parts of %d bytes do not fit into the service's memory", part)
 	}
 	s.mu.Lock()

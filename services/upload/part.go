@@ -20,6 +20,7 @@ type part struct {
 	index  int64
 	plain  []byte
 	leaves []cloud.Sum
+	last   bool // it ends a file whose size was not known
 }
 
 // put seals and stores a part and has the manager record where it lies.
@@ -35,7 +36,7 @@ func (s *Service) put(ctx context.Context, t *transfer, p part) error {
 	if err != nil {
 		return err
 	}
-	report := packet.PartStored{UploadID: string(t.id), Part: p.index, Chunks: chunks}
+	report := packet.PartStored{UploadID: string(t.id), Part: p.index, Chunks: chunks, Last: p.last}
 	if p.index == 0 {
 		report.Type = sniff(p.plain[:min(len(p.plain), 64<<10)])
 	}
@@ -82,7 +83,7 @@ func (s *Service) seal(ctx context.Context, t *transfer, p part) ([]packet.Store
 		piece := p.plain[done : done+n]
 		sealed, err := crypt.Seal(key, t.object, crypt.Header{
 			Kind:  crypt.Data,
-			Final: begin+done+n == t.size,
+			Final: begin+done+n == t.size || p.last && done+n == int64(len(p.plain)),
 			Index: t.chunkIndex(p.index, len(chunks)),
 			Size:  n, Offset: begin + done, ObjectSize: t.size,
 			Time: s.cfg.Now(),

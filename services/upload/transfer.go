@@ -23,9 +23,9 @@ const sumsKept = 1024
 type transfer struct {
 	id       cloud.UploadID
 	object   cloud.ObjectID
-	size     int64
+	size     int64 // -1 if it is not known: then the part that ends it says so
 	partSize int64
-	parts    int64
+	parts    int64 // as many as there can be
 
 	mu      sync.Mutex
 	key     crypt.ObjectKey // zero once it has ended
@@ -41,6 +41,10 @@ type transfer struct {
 	order   []int64                 // of the keys of sums
 }
 
+// partsMost is how many parts a file may have whose size is not known. The
+// numbers of chunks begin behind it.
+const partsMost = 1 << 24
+
 // request is a POST that works on a transfer.
 type request struct{ cancel context.CancelCauseFunc }
 
@@ -51,16 +55,19 @@ func newTransfer(p packet.UploadOpen) (*transfer, error) {
 	if err != nil {
 		return nil, cloud.UserErrorf(cloud.ErrInvalid, "object is not an id")
 	}
-	if p.Size <= 0 || p.ChunkSize <= 0 {
+	if p.Size < 0 || p.ChunkSize <= 0 {
 		return nil, cloud.UserErrorf(cloud.ErrInvalid, "%d bytes in parts of %d", p.Size, p.ChunkSize)
 	}
 	t := &transfer{
 		id: cloud.UploadID(p.UploadID), object: object, size: p.Size, partSize: p.ChunkSize,
-		parts:   (p.Size-1)/p.ChunkSize + 1,
+		parts:   (p.Size-1)/p.ChunkSize + 1, // of an unknown size see below
 		changed: make(chan struct{}),
 		at:      map[*request]struct{}{},
 		claims:  map[int64]chan struct{}{},
 		sums:    map[int64]cloud.Sum{},
+	}
+	if p.Size == 0 {
+		t.size, t.parts = -1, partsMost
 	}
 	if t.parts > 1 && t.partSize%chunk.Leaf != 0 {
 		return nil, cloud.UserErrorf(cloud.ErrInvalid, "parts of %d bytes are no whole leaves", t.partSize)
@@ -145,10 +152,22 @@ func (t *transfer) leave(r *request, now time.Time) {
 	}
 }
 
-// expect gives the length of a part. ErrInvalid if there is no such part.
+// largest is the length of the longest part there can be.
+func (t *transfer) largest() int64 {
+	if t.size < 0 {
+		return t.partSize
+	}
+	return min(t.partSize, t.size)
+}
+
+// expect gives the length of a part, the longest it can be if the file's size is
+// not known. ErrInvalid if there is no such part.
 func (t *transfer) expect(part int64) (int64, error) {
 	if part < 0 || part >= t.parts {
 		return 0, cloud.UserErrorf(cloud.ErrInvalid, "there is no chunk %d: the upload has %d", part, t.parts)
+	}
+	if t.size < 0 {
+		return t.partSize, nil
 	}
 	return min(t.partSize, t.size-part*t.partSize), nil
 }

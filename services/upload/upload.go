@@ -172,7 +172,7 @@ func (s *Service) largest() int64 {
 	var n int64
 	for _, t := range s.all() {
 		if t.isOpen() {
-			n = max(n, min(t.partSize, t.size))
+			n = max(n, t.largest())
 		}
 	}
 	return n

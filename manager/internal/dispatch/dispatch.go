@@ -29,8 +29,11 @@ package dispatch
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"discordcloud/manager/internal/event"
 	"discordcloud/manager/internal/meta"
@@ -68,15 +71,23 @@ type Options struct {
 	Idle      time.Duration // an upload without progress is aborted: 24 h
 	History   time.Duration // the outcome of an upload is remembered: 7 days
 	Expiry    time.Duration // between two looks for idle uploads: 10 min
+	PutWait   time.Duration // a Put waits for a free slot: 2 min
 	Questions int           // open conflicts of one client: 512
 	Requests  int           // upload requests of one client that wait: 128
+
+	// SelfURL is where this process reaches what is mounted on its own port, for
+	// Put; without a slash at its end.
+	SelfURL string
+	// HTTP sends the parts of a Put to services; nil is a client of its own.
+	HTTP *http.Client
 }
 
 // Dispatcher shares services among clients. Make it with New; its methods are
 // safe for concurrent use.
 type Dispatcher struct {
 	Options
-	background sync.WaitGroup // what goes on after the packet that began it
+	background sync.WaitGroup      // what goes on after the packet that began it
+	small      *semaphore.Weighted // files of Put in memory
 
 	mu         sync.Mutex
 	left       sync.Cond // a client or a service has left
@@ -100,7 +111,7 @@ func New(o Options) *Dispatcher {
 		def time.Duration
 	}{
 		{&o.Stall, 2 * time.Minute}, {&o.SlotWait, 8 * time.Second}, {&o.Answer, 10 * time.Second},
-		{&o.Idle, 24 * time.Hour}, {&o.History, 7 * 24 * time.Hour}, {&o.Expiry, 10 * time.Minute},
+		{&o.PutWait, 2 * time.Minute}, {&o.Idle, 24 * time.Hour}, {&o.History, 7 * 24 * time.Hour}, {&o.Expiry, 10 * time.Minute},
 	} {
 		if *d.v == 0 {
 			*d.v = d.def
@@ -112,8 +123,12 @@ func New(o Options) *Dispatcher {
 	if o.Requests == 0 {
 		o.Requests = 128
 	}
+	if o.HTTP == nil {
+		o.HTTP = newPartClient()
+	}
 	d := &Dispatcher{
 		Options: o,
+		small:   semaphore.NewWeighted(smallFiles),
 		clients: map[*Client]struct{}{},
 		uploads: map[cloud.UploadID]*upload{},
 	}

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"time"
 
 	"discordcloud/manager/internal/meta"
@@ -44,20 +45,26 @@ func (c *Client) resumeEmpty(ctx context.Context, u *upload, stored bool, reply 
 
 // storeEmpty stores the one chunk of an empty file.
 func (d *Dispatcher) storeEmpty(ctx context.Context, u *upload) error {
-	sealed, err := crypt.Seal(u.key, u.Object, crypt.Header{Final: true, Time: d.Now()}, u.ext, nil)
+	return d.storeWhole(ctx, u, nil)
+}
+
+// storeWhole stores a file that is one chunk.
+func (d *Dispatcher) storeWhole(ctx context.Context, u *upload, plain []byte) error {
+	header := crypt.Header{Final: true, ObjectSize: u.Size, Time: d.Now()}
+	sealed, err := crypt.Seal(u.key, u.Object, header, u.ext, plain)
 	if err != nil {
-		return fmt.Errorf("seal empty file: %w", err)
+		return fmt.Errorf("seal file: %w", err)
 	}
 	ref, err := d.Blobs.Put(ctx, sealed)
 	if err != nil {
-		return fmt.Errorf("store empty file: %w", err)
+		return fmt.Errorf("store file: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	c := meta.Stored{Chunk: sealed.Chunk(), Leaves: chunk.Leaves(nil)}
+	c := meta.Stored{Chunk: sealed.Chunk(), CRC32: crc32.ChecksumIEEE(plain), Leaves: chunk.Leaves(plain)}
 	c.Ref = ref
 	if err := d.Store.AddPart(ctx, u.ID, 0, []meta.Stored{c}); err != nil {
-		return fmt.Errorf("record empty file: %w", err)
+		return fmt.Errorf("record file: %w", err)
 	}
 	return nil
 }

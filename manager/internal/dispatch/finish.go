@@ -66,9 +66,15 @@ func (d *Dispatcher) sum(ctx context.Context, u *upload) (meta.Finish, error) {
 	if err != nil {
 		return meta.Finish{}, fmt.Errorf("sum upload: %w", err)
 	}
+	var whole cloud.Sum
+	if u.put != nil {
+		if whole, err = u.put.finish(ctx); err != nil {
+			return meta.Finish{}, err
+		}
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	f := meta.Finish{Hash: tree.Root(), CRC32: crc, Type: u.mimeType()}
+	f := meta.Finish{Hash: tree.Root(), CRC32: crc, Type: u.mimeType(), SHA256: whole}
 	if u.Size == 0 {
 		f.SHA256 = sha256.Sum256(nil) // of others only who has the bytes in order knows it
 	}
@@ -101,17 +107,7 @@ func (d *Dispatcher) commit(ctx context.Context, u *upload, how string, f meta.F
 	}
 	d.mu.Unlock()
 
-	f.Conflict = meta.ConflictFail
-	switch how {
-	case string(meta.ConflictReplace), string(meta.ConflictRename):
-		f.Conflict = meta.Conflict(how)
-	}
-	f.Allow = func(e cloud.Entry) error { return policy.Check(who, policy.ReplaceFile, &e) }
-	err := d.target(ctx, who, u.Folder)
-	var done meta.Finished
-	if err == nil {
-		done, err = d.Store.FinishUpload(meta.ForViewer(ctx, u.User), u.ID, f)
-	}
+	done, err := d.finish(ctx, who, u, how, f)
 	switch {
 	case err == nil:
 		d.succeed(ctx, u, done)
@@ -120,6 +116,23 @@ func (d *Dispatcher) commit(ctx context.Context, u *upload, how string, f meta.F
 	default:
 		d.fail(ctx, u, conflictError(how, err))
 	}
+}
+
+// finish makes the entry if who still may put it there.
+func (d *Dispatcher) finish(ctx context.Context, who policy.Principal, u *upload, how string, f meta.Finish) (meta.Finished, error) {
+	f.Conflict = meta.ConflictFail
+	switch how {
+	case string(meta.ConflictReplace), string(meta.ConflictRename):
+		f.Conflict = meta.Conflict(how)
+	}
+	f.Allow = func(e cloud.Entry) error { return policy.Check(who, policy.ReplaceFile, &e) }
+	if u.put != nil {
+		f.Allow = u.put.allow(f.Allow)
+	}
+	if err := d.target(ctx, who, u.Folder); err != nil {
+		return meta.Finished{}, err
+	}
+	return d.Store.FinishUpload(meta.ForViewer(ctx, u.User), u.ID, f)
 }
 
 // conflictError puts into words why a taken name ended an upload.
@@ -145,6 +158,9 @@ func conflictError(how string, err error) error {
 // succeed tells everybody of a finished upload.
 func (d *Dispatcher) succeed(ctx context.Context, u *upload, done meta.Finished) {
 	d.publish(ctx, done)
+	if u.put != nil {
+		u.put.settle(done, nil)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.end(ctx, u, u.success(done.Entry))
@@ -188,6 +204,9 @@ func (d *Dispatcher) publish(ctx context.Context, done meta.Finished) {
 // fail ends an upload that cannot become an entry. Where it is not the upload's
 // fault its client may try again later, if it can.
 func (d *Dispatcher) fail(ctx context.Context, u *upload, err error) {
+	if u.put != nil {
+		u.put.settle(meta.Finished{}, err)
+	}
 	kind := cloud.KindOf(err)
 	if (kind == nil || kind == cloud.ErrUnavailable || kind == cloud.ErrFull) && u.resumable() {
 		d.Log.ErrorContext(ctx, "upload not finished", "upload", u.ID, "err", err)

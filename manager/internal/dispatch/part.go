@@ -49,11 +49,16 @@ func (s *Service) partStored(ctx context.Context, p packet.PartStored) (*upload,
 	d.mu.Lock()
 	u := d.uploads[cloud.UploadID(p.UploadID)]
 	held := u != nil && u.slot != nil && u.slot.service == s && u.stage == running
+	var row meta.Upload
+	if held {
+		row = u.Upload
+	}
 	d.mu.Unlock()
 	if !held {
 		return nil, cloud.UserErrorf(cloud.ErrNotFound, "this connection does not hold the upload")
 	}
-	chunks, err := u.chunksOf(p, d.Service.Channels)
+	size, ends := endsAt(row, p)
+	chunks, err := u.chunksOf(p, d.Service.Channels, size, row.Parts())
 	if err != nil {
 		return nil, err
 	}
@@ -63,6 +68,15 @@ func (s *Service) partStored(ctx context.Context, p packet.PartStored) (*upload,
 	defer u.parts.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
+	if ends {
+		if err := d.Store.SetUploadSize(ctx, u.ID, size); err != nil {
+			return nil, fmt.Errorf("end of upload: %w", err)
+		}
+		u.unsure = true
+		d.mu.Lock()
+		u.Size = size
+		d.mu.Unlock()
+	}
 	switch err := d.Store.AddPart(ctx, u.ID, p.Part, chunks); {
 	case err == nil:
 	case errors.Is(err, cloud.ErrExists):
@@ -95,6 +109,29 @@ func (s *Service) partStored(ctx context.Context, p packet.PartStored) (*upload,
 	return u, nil
 }
 
+// endsAt is the size of an upload as far as a part of it tells, and whether it
+// tells it now for the first time.
+func endsAt(row meta.Upload, p packet.PartStored) (size int64, ends bool) {
+	if row.Size >= 0 {
+		return row.Size, false
+	}
+	if p.Part < 0 || p.Part >= meta.MaxParts {
+		return 0, false // which chunksOf refuses
+	}
+	begin := p.Part * row.PartSize
+	if !p.Last {
+		return begin + row.PartSize, false
+	}
+	var n int64
+	for _, c := range p.Chunks {
+		if c.Size <= 0 || c.Size > row.PartSize-n {
+			return 0, false
+		}
+		n += c.Size
+	}
+	return begin + n, n > 0
+}
+
 // count is the number of parts in ranges.
 func count(ranges [][2]int64) int64 {
 	var n int64
@@ -108,7 +145,7 @@ func count(ranges [][2]int64) int64 {
 // is, ErrExists if it is stored with others.
 func (d *Dispatcher) sameAsStored(ctx context.Context, u *upload, part int64, chunks []meta.Stored) error {
 	from := part * u.PartSize
-	to := min(from+u.PartSize, u.Size)
+	to := from + u.PartSize
 	var there, now []cloud.Sum
 	err := d.Store.Leaves(ctx, u.ID, func(c meta.Stored) error {
 		if c.Offset >= to {
@@ -137,14 +174,15 @@ func invalid(format string, args ...any) error {
 
 // chunksOf checks what a service says of a part and gives it in order of
 // offset. The sealed headers are opened: they prove that a chunk is what it is
-// said to be, to whoever holds the key.
-func (u *upload) chunksOf(p packet.PartStored, channels []string) ([]meta.Stored, error) {
-	if p.Part < 0 || p.Part >= u.Parts() {
+// said to be, to whoever holds the key. size is that of the file, parts the
+// number of its parts, as far as they are known.
+func (u *upload) chunksOf(p packet.PartStored, channels []string, size, parts int64) ([]meta.Stored, error) {
+	if p.Part < 0 || p.Part >= parts {
 		return nil, invalid("there is no part %d", p.Part)
 	}
 	chunks := make([]meta.Stored, len(p.Chunks))
 	for i, c := range p.Chunks {
-		stored, err := u.stored(c, channels)
+		stored, err := u.stored(c, channels, size)
 		if err != nil {
 			return nil, err
 		}
@@ -158,7 +196,7 @@ func (u *upload) chunksOf(p packet.PartStored, channels []string) ([]meta.Stored
 	})
 
 	at := p.Part * u.PartSize
-	end := min(at+u.PartSize, u.Size)
+	end := min(at+u.PartSize, size)
 	for i, c := range chunks {
 		if c.Offset != at {
 			return nil, invalid("part %d: a chunk begins at %d instead of %d", p.Part, c.Offset, at)
@@ -167,7 +205,7 @@ func (u *upload) chunksOf(p packet.PartStored, channels []string) ([]meta.Stored
 			return nil, invalid("part %d: a chunk ends within a leaf", p.Part)
 		}
 		whole := int64(c.Index) == p.Part && (len(chunks) == 1 || i == 0)
-		if !whole && int64(c.Index) < u.Parts() {
+		if !whole && int64(c.Index) < parts {
 			return nil, invalid("part %d: a chunk has the index of another part", p.Part)
 		}
 	}
@@ -178,12 +216,12 @@ func (u *upload) chunksOf(p packet.PartStored, channels []string) ([]meta.Stored
 }
 
 // stored checks one chunk by itself.
-func (u *upload) stored(c packet.StoredChunk, channels []string) (meta.Stored, error) {
+func (u *upload) stored(c packet.StoredChunk, channels []string, size int64) (meta.Stored, error) {
 	fail := func(err error) (meta.Stored, error) { return meta.Stored{}, err }
 	switch {
 	case c.Index < 0 || c.Index > math.MaxUint32:
 		return fail(invalid("a chunk has the index %d", c.Index))
-	case c.Size <= 0 || c.Offset < 0 || c.Offset > u.Size-c.Size:
+	case c.Size <= 0 || c.Offset < 0 || c.Offset > size-c.Size:
 		return fail(invalid("%d bytes from %d are not in the file", c.Size, c.Offset))
 	case c.Offset == 0 && c.Ext != int64(u.extSealed()) || c.Offset != 0 && c.Ext != 0:
 		return fail(invalid("a chunk has an extension of %d bytes", c.Ext))
@@ -216,7 +254,7 @@ func (u *upload) stored(c packet.StoredChunk, channels []string) (meta.Stored, e
 	for sum := range slices.Chunk(leaves, 32) {
 		out.Leaves = append(out.Leaves, cloud.Sum(sum))
 	}
-	if _, err := crypt.OpenChunk(u.key, u.Object, out.Chunk, u.Size); err != nil {
+	if _, err := crypt.OpenChunk(u.key, u.Object, out.Chunk, size); err != nil {
 		return fail(fmt.Errorf("%w: sealed header: %w", cloud.ErrInvalid, err))
 	}
 	return out, nil

@@ -28,12 +28,15 @@ type Request struct {
 	Conflict   string // one of packet's Conflict constants
 	Type       string // MIME type, a hint
 	ModifiedAt time.Time
+
+	open bool // the size may be -1
 }
 
 // Reservation is the place of an upload request in the queue for slots.
 type Reservation struct {
-	c *Client
-	t *ticket // nil if too many wait
+	c    *Client
+	t    *ticket // nil if too many wait
+	wait time.Duration
 }
 
 // Reserve takes a place in the queue, and the slot if there is one. It does not
@@ -42,7 +45,7 @@ type Reservation struct {
 func (c *Client) Reserve() *Reservation {
 	c.d.mu.Lock()
 	defer c.d.mu.Unlock()
-	r := &Reservation{c: c}
+	r := &Reservation{c: c, wait: c.d.SlotWait}
 	n := 0
 	for _, t := range c.d.pool.waiting {
 		if t.holder == c.holder {
@@ -61,7 +64,7 @@ func (r *Reservation) slot(ctx context.Context) (*slot, error) {
 	if r.t == nil {
 		return nil, cloud.UserErrorf(cloud.ErrLimited, "too many uploads are waiting")
 	}
-	timeout := time.NewTimer(r.c.d.SlotWait)
+	timeout := time.NewTimer(r.wait)
 	defer timeout.Stop()
 	select {
 	case s := <-r.t.got:
@@ -133,7 +136,7 @@ func (c *Client) Rejection(name, path string, err error) packet.UploadResponse {
 // prepare checks a request and makes the upload of it, in memory only.
 func (c *Client) prepare(ctx context.Context, q Request) (*upload, error) {
 	d := c.d
-	if q.Size < 0 {
+	if q.Size < 0 && !(q.open && q.Size == -1) {
 		return nil, cloud.UserErrorf(cloud.ErrInvalid, "a file cannot have %d bytes", q.Size)
 	}
 	if err := d.target(ctx, c.Who, q.Folder); err != nil {
@@ -211,7 +214,7 @@ func (c *Client) begin(ctx context.Context, r *Reservation, u *upload, reply fun
 func (d *Dispatcher) open(ctx context.Context, u *upload, confirmed [][2]int64, opened func()) error {
 	p := packet.UploadOpen{
 		UploadID: string(u.ID), Object: u.Object.String(), Key: packet.Secret(base64.StdEncoding.EncodeToString(u.key[:])),
-		Size: u.Size, ChunkSize: u.PartSize, Extension: packet.Secret(base64.StdEncoding.EncodeToString(u.ext)),
+		Size: max(u.Size, 0), ChunkSize: u.PartSize, Extension: packet.Secret(base64.StdEncoding.EncodeToString(u.ext)),
 		Confirmed: confirmed,
 	}
 	var tried []*Service

@@ -20,7 +20,7 @@ func (c *Client) Pending(ctx context.Context) ([]packet.PendingUpload, error) {
 	}
 	pending := make([]packet.PendingUpload, 0, len(rows))
 	for _, row := range rows {
-		if row.Size == 0 {
+		if row.Size <= 0 {
 			continue // under way at this moment, or of no use to anybody
 		}
 		stored, err := c.d.Store.PartsStored(ctx, row.ID)
@@ -68,6 +68,9 @@ func (c *Client) resume(ctx context.Context, id cloud.UploadID, reply func(packe
 	case meta.UploadDone:
 		return c.repeat(ctx, row, reply)
 	case meta.UploadRunning, meta.UploadWaiting:
+	}
+	if row.Size < 0 { // its bytes came once, in a stream
+		return cloud.UserErrorf(cloud.ErrNotFound, "there is no such upload")
 	}
 	if taken, err := c.takeOver(ctx, id, reply); taken || err != nil {
 		return err

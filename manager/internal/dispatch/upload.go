@@ -25,7 +25,8 @@ const (
 )
 
 // upload is an upload that a client or a service works on. The embedded row and
-// what follows from it never change; the rest is guarded by Dispatcher.mu.
+// what follows from it never change, but for a size that was not known; that and
+// the rest is guarded by Dispatcher.mu.
 type upload struct {
 	meta.Upload
 	key crypt.ObjectKey
@@ -35,6 +36,7 @@ type upload struct {
 	parts  sync.Mutex // held while a part is recorded
 	unsure bool       // missing may be wrong: guarded by parts
 
+	put     *put    // of one by Put, otherwise nil
 	client  *Client // nil if it has none at the moment
 	name    string  // name and folder as the client calls them
 	path    string
@@ -76,6 +78,9 @@ func (d *Dispatcher) forget(u *upload) {
 	u.stage = ended
 	if d.uploads[u.ID] == u {
 		delete(d.uploads, u.ID)
+	}
+	if u.put != nil { // unless it was told better
+		u.put.settle(meta.Finished{}, cloud.UserErrorf(cloud.ErrUnavailable, "the upload was interrupted"))
 	}
 }
 
