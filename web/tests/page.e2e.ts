@@ -140,8 +140,15 @@ test('folders are made, files renamed and moved, by keyboard too', async () => {
   await name.fill('a.txt');
   await ada.page.keyboard.press('Enter');
   await ada.dialog('Rename').getByRole('alert').waitFor();
+  const focused = () => ada.page.evaluate(() => document.activeElement?.getAttribute('role'));
   await ada.page.keyboard.press('Escape');
+  expect(await focused()).toBe('grid');
   ada.expected = undefined;
+
+  await ada.menu('letter.txt', 'Rename…');
+  await ada.dialog('Rename').waitFor();
+  await ada.page.keyboard.press('Escape');
+  expect(await focused()).toBe('grid');
 
   await ada.menu('letter.txt', 'Move…');
   await ada.dialog('Move').getByRole('button', { name: 'Archive' }).click();
@@ -244,7 +251,7 @@ test('of many entries few rows are in the page, and all are reached', async () =
   const names = Array.from({ length: 250 }, (_, i) => `n${String(i).padStart(3, '0')}`);
   await Promise.all(names.map((name) => file(`many/${name}`, 0)));
   await ada.drop([join(disk, 'many')]);
-  await ada.finished('250 uploads').waitFor({ timeout: 20_000 });
+  await ada.finished('250 uploads').waitFor({ timeout: 25_000 });
   await ada.button('Clear uploads').click();
   await ada.page.getByRole('link', { name: 'many' }).click();
   await ada.row('n000').waitFor();

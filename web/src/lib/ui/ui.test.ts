@@ -13,7 +13,7 @@ import LinkBadge from './LinkBadge.svelte';
 import MoveDialog from './MoveDialog.svelte';
 import NameDialog from './NameDialog.svelte';
 import UploadPanel from './UploadPanel.svelte';
-import { visibleRows } from './window';
+import { mostRows, visibleRows } from './window';
 
 beforeEach(() => {
   // What jsdom lacks.
@@ -102,6 +102,10 @@ describe('the list', () => {
     expect(visibleRows(10_000, 46, 0, 600)).toEqual({ from: 0, to: 24 });
     expect(visibleRows(10_000, 46, 46_000, 600)).toEqual({ from: 990, to: 1024 });
     expect(visibleRows(3, 46, 46_000, 600)).toEqual({ from: 3, to: 3 });
+    for (let top = 0; top < 2_000; top += 7) {
+      const { from, to } = visibleRows(10_000, 46, top, 613);
+      expect(to - from).toBeLessThanOrEqual(mostRows(46, 613));
+    }
   });
 });
 
