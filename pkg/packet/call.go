@@ -57,21 +57,28 @@ func (c *Conn) Call(ctx context.Context, p Packet) (Packet, error) {
 	if err := c.send(Envelope{UUID: uuid, Data: p}); err != nil {
 		return nil, err
 	}
+	var e Envelope
+	var ok bool
 	select {
-	case e, ok := <-w.reply:
-		if !ok {
-			return nil, fmt.Errorf("call %s: %w: connection closed", id, cloud.ErrUnavailable)
-		}
-		if refusal, ok := e.Data.(Error); ok {
-			return nil, fmt.Errorf("call %s: %w", id, refusal.Err())
-		}
-		if !w.spec.answeredBy(e.Data) {
-			return nil, fmt.Errorf("call %s: %w: answered by %s", id, cloud.ErrInvalid, e.ID)
-		}
-		return e.Data, nil
+	case e, ok = <-w.reply:
 	case <-ctx.Done():
-		return nil, fmt.Errorf("call %s: %w", id, context.Cause(ctx))
+		// A reply that has come counts, also when the caller leaves at that moment.
+		select {
+		case e, ok = <-w.reply:
+		default:
+			return nil, fmt.Errorf("call %s: %w", id, context.Cause(ctx))
+		}
 	}
+	if !ok {
+		return nil, fmt.Errorf("call %s: %w: connection closed", id, cloud.ErrUnavailable)
+	}
+	if refusal, ok := e.Data.(Error); ok {
+		return nil, fmt.Errorf("call %s: %w", id, refusal.Err())
+	}
+	if !w.spec.answeredBy(e.Data) {
+		return nil, fmt.Errorf("call %s: %w: answered by %s", id, cloud.ErrInvalid, e.ID)
+	}
+	return e.Data, nil
 }
 
 func (c *Conn) forget(uuid string) {

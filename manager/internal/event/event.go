@@ -31,6 +31,11 @@ type Change struct {
 	// SharedWith lists the users who have a share of the entry: Entry.Share is
 	// nil in a Change, since it is told to many.
 	SharedWith []cloud.Share
+	// Before is, of Changed, the entry as it was, with its shares at the time in
+	// SharedBefore, where a change of these may hide it from some or show it to
+	// others; nil where it does neither.
+	Before       *cloud.Entry
+	SharedBefore []cloud.Share
 }
 
 // Session tells that sessions of a user have ended.

@@ -198,10 +198,20 @@ func (h *Hub) storyOf(ctx context.Context, change event.Change) (*story, error) 
 // end of it.
 func (s *story) tell(c *client) {
 	e := withShare(s.Entry, s.SharedWith, c.who.User)
+	action := s.Action
+	if s.Before != nil {
+		before := withShare(*s.Before, s.SharedBefore, c.who.User)
+		switch did, does := sees(c.who, before), sees(c.who, e); {
+		case did && !does:
+			e, action = before, event.Removed
+		case does && !did && (c.version >= packet.V2 || e.IsFolder()):
+			// Version 1 takes a file that it is given a share of as modified.
+			action = event.Added
+		}
+	}
 	if !sees(c.who, e) {
 		return
 	}
-	action := s.Action
 	at, from := s.at.seenBy(c.who), s.from.seenBy(c.who)
 	if action == event.Moved {
 		switch {

@@ -120,7 +120,7 @@ func TestNews(t *testing.T) {
 		p.Handle.Ownership.Share == nil || !p.Handle.Ownership.Share.CanWrite || p.Handle.Ownership.Share.User != int64(bob.ID) {
 		t.Errorf("got %+v", p)
 	}
-	if p := one[packet.EntryChanged](t, got[3]); p.Action != packet.EntryModified || p.Entry.Access != "shared" || p.Entry.Can != "rw" {
+	if p := one[packet.EntryChanged](t, got[3]); p.Action != packet.EntryAdded || p.Entry.Access != "shared" || p.Entry.Can != "rw" {
 		t.Errorf("got %+v", p)
 	}
 
@@ -215,6 +215,49 @@ func TestNews_HiddenFolder(t *testing.T) {
 	}
 	if p := one[packet.EntryChanged](t, got[1]); p.Action != packet.EntryRemoved || p.Path != "/open" || p.Entry.Name != "x" || p.Entry.Parent != int64(open.ID) {
 		t.Errorf("got %+v", p)
+	}
+}
+
+// Who loses sight of an entry is told that it is gone, who gains it that it is
+// there, and who saw it all the time that it changed.
+func TestNews_Sight(t *testing.T) {
+	w := newWorld(t)
+	ada, bob := w.user("ada"), w.user("bob")
+	maker := w.v2(ada)
+	b1, b2 := w.v1(bob), w.v2(bob)
+	ctx := t.Context()
+	w.files(maker, "/f", false, "x")
+	x, err := w.fs.Lookup(ctx, ada.Principal, []string{"f", "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told(w, ada, maker, b1, b2)
+	for _, step := range []struct {
+		name   string
+		do     func() error
+		v1, v2 string // actions that bob is told; his clients are told nothing for ""
+	}{
+		{"shared", func() error { return w.fs.Share(ctx, ada.Principal, x.ID, bob.ID, false) }, packet.FileChange, packet.EntryAdded},
+		{"writable", func() error { return w.fs.Share(ctx, ada.Principal, x.ID, bob.ID, true) }, packet.FileChange, packet.EntryModified},
+		{"unshared", func() error { _, err := w.fs.Unshare(ctx, ada.Principal, x.ID, bob.ID); return err }, packet.FileDelete, packet.EntryRemoved},
+		{"public", func() error { _, err := w.fs.SetPublic(ctx, ada.Principal, x.ID, true); return err }, packet.FileChange, packet.EntryAdded},
+		{"private", func() error { _, err := w.fs.SetPublic(ctx, ada.Principal, x.ID, false); return err }, packet.FileDelete, packet.EntryRemoved},
+		{"given", func() error { _, err := w.fs.SetOwner(ctx, ada.Principal, x.ID, bob.ID, false, true); return err }, packet.FileChange, packet.EntryAdded},
+		{"given back", func() error { _, err := w.fs.SetOwner(ctx, bob.Principal, x.ID, ada.ID, true, false); return err }, packet.FileDelete, packet.EntryRemoved},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		got := told(w, ada, maker, b1, b2)
+		if p := one[packet.EntryChanged](t, got[0]); p.Action != packet.EntryModified || p.Entry.Name != "x" {
+			t.Errorf("%s: the owner is told %+v", step.name, p)
+		}
+		if p := one[packet.FileModify](t, got[1]); p.Action != step.v1 || p.Path != "/f" {
+			t.Errorf("%s: version 1 is told %+v", step.name, p)
+		}
+		if p := one[packet.EntryChanged](t, got[2]); p.Action != step.v2 || p.Path != "/f" {
+			t.Errorf("%s: version 2 is told %+v", step.name, p)
+		}
 	}
 }
 
