@@ -19,6 +19,7 @@ import (
 
 	"discordcloud/manager/internal/auth"
 	"discordcloud/manager/internal/event"
+	"discordcloud/manager/internal/policy"
 	"discordcloud/manager/internal/serve"
 	"discordcloud/manager/internal/vfs"
 )
@@ -33,6 +34,11 @@ type Options struct {
 	Sockets http.Handler
 	// Mounts are handlers by their path ("/upload/1"), which they get whole.
 	Mounts map[string]http.Handler
+	// DAV answers below /dav on behalf of the holders of app passwords; nil is
+	// nothing there.
+	DAV func(http.ResponseWriter, *http.Request, policy.Principal)
+	// DAVOverHTTP takes app passwords over plain HTTP from other machines too.
+	DAVOverHTTP bool
 	// Page holds the built page: index.html and assets/. Without an index.html
 	// there is none.
 	Page fs.FS
@@ -135,6 +141,8 @@ func (a *api) dispatch(w http.ResponseWriter, r *http.Request) {
 	case mount == nil && isUpgrade(r) && a.Sockets != nil:
 		label(w, "socket")
 		a.Sockets.ServeHTTP(w, r)
+	case isDAV(r):
+		a.serveDAV(w, r)
 	case r.URL.Path == "/api" || strings.HasPrefix(r.URL.Path, "/api/"):
 		a.serveAPI(w, r)
 	case a.v1[pathV1(r.URL.Path)] != nil:

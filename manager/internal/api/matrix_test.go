@@ -37,7 +37,12 @@ var samples = map[string]func(s subject) (target string, body any, on *cloud.Ent
 	},
 	"GET /api/sessions":         func(subject) (string, any, *cloud.Entry) { return "/api/sessions", nil, nil },
 	"DELETE /api/sessions/{id}": func(s subject) (string, any, *cloud.Entry) { return "/api/sessions/", nil, nil }, // see below
-	"GET /api/users":            func(subject) (string, any, *cloud.Entry) { return "/api/users", nil, nil },
+	"GET /api/app-passwords":    func(subject) (string, any, *cloud.Entry) { return "/api/app-passwords", nil, nil },
+	"POST /api/app-passwords": func(s subject) (string, any, *cloud.Entry) {
+		return "/api/app-passwords", record{"name": fmt.Sprint(s.n)}, nil
+	},
+	"DELETE /api/app-passwords/{id}": func(s subject) (string, any, *cloud.Entry) { return "/api/app-passwords/", nil, nil }, // see below
+	"GET /api/users":                 func(subject) (string, any, *cloud.Entry) { return "/api/users", nil, nil },
 	"POST /api/users": func(s subject) (string, any, *cloud.Entry) {
 		return "/api/users", record{"username": fmt.Sprintf("n%d", s.n), "password": password}, nil
 	},
@@ -114,7 +119,7 @@ func TestMatrix(t *testing.T) {
 	}
 	shared := w.subject(t, 0)
 	kinds := []string{
-		"nobody", "owner", "reader", "other", "root", "ticket", "foreign ticket", "expired ticket", "service password", "signed link",
+		"app password", "nobody", "owner", "reader", "other", "root", "ticket", "foreign ticket", "expired ticket", "service password", "signed link",
 	}
 	n := 0
 	for _, rt := range routes {
@@ -194,6 +199,13 @@ func (w *world) cell(t *testing.T, rt api.RouteFacts, kind string, sample func(s
 			w.pass(2 * time.Minute)
 			who = policy.Principal{}
 		}
+	case "app password":
+		// As a bearer it is nothing, and WebDAV alone takes it as what it is.
+		_, text, err := w.auth.MakeAppPassword(t.Context(), owner.Principal, auth.AppPassword{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.token = text
 	case "foreign ticket":
 		issue(s.other.ID)
 	case "service password":
@@ -218,6 +230,8 @@ func (w *world) cell(t *testing.T, rt api.RouteFacts, kind string, sample func(s
 		body, expect = record{"username": "late", "password": password}, http.StatusForbidden
 	case "/api/sessions/{id}":
 		at += w.spareSession(t, who)
+	case "/api/app-passwords/{id}":
+		at += w.spareAppPassword(t, who)
 	}
 	sep := "?"
 	if strings.Contains(at, "?") {
@@ -276,6 +290,17 @@ func refused(rt api.RouteFacts, err error, status int) bool {
 		return status == 404
 	}
 	return false
+}
+
+func (w *world) spareAppPassword(t *testing.T, who policy.Principal) string {
+	if who.Role != policy.User {
+		return "1"
+	}
+	p, _, err := w.auth.MakeAppPassword(t.Context(), who, auth.AppPassword{Name: "spare"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(p.ID)
 }
 
 func (w *world) spareSession(t *testing.T, who policy.Principal) string {

@@ -29,9 +29,15 @@ import (
 	"discordcloud/pkg/cloud"
 )
 
+// Store keeps what a Service decides by.
+type Store interface {
+	meta.Accounts
+	meta.AppPasswords
+}
+
 // Options are what a Service stands on. Store and Bus are needed.
 type Options struct {
-	Store   meta.Accounts
+	Store   Store
 	Private *rsa.PrivateKey // signs tokens; without it nobody can sign in
 	Public  *rsa.PublicKey  // checks them; without it no token is taken
 	Bus     *event.Bus      // told when sessions end
@@ -48,7 +54,7 @@ type Options struct {
 
 // Service checks passwords, tokens and tickets. It is safe for concurrent use.
 type Service struct {
-	store  meta.Accounts
+	store  Store
 	bus    *event.Bus
 	now    func() time.Time
 	idle   time.Duration

@@ -110,6 +110,7 @@ type limits struct {
 	account  *limit
 	network  *limit
 	register *limit // network
+	app      *limit // network, of wrong app passwords
 
 	mu    sync.Mutex
 	known map[string]time.Time // account and network, to when it was right
@@ -126,6 +127,7 @@ func newLimits() limits {
 		account:  &limit{Burst: 50, Base: 10 * time.Second, Most: time.Minute, MaxKeys: 1 << 16, keys: map[string]*attempts{}},
 		network:  &limit{Burst: 20, Base: time.Minute, Most: 15 * time.Minute, MaxKeys: 1 << 16, keys: map[string]*attempts{}},
 		register: &limit{Burst: 3, Base: time.Hour, Most: time.Hour, MaxKeys: 1 << 14, keys: map[string]*attempts{}},
+		app:      &limit{Burst: 20, Base: time.Minute, Most: 15 * time.Minute, MaxKeys: 1 << 16, keys: map[string]*attempts{}},
 		known:    map[string]time.Time{},
 	}
 }

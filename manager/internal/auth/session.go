@@ -97,6 +97,9 @@ func (s *Service) Alive(ctx context.Context, who policy.Principal) error {
 	if who.Session == "" {
 		return nil
 	}
+	if who.Role == policy.AppPassword {
+		return s.appAlive(ctx, who)
+	}
 	_, err := s.principal(ctx, who.User, who.Session)
 	return err
 }

@@ -85,13 +85,14 @@ func (f *FS) move(ctx context.Context, who policy.Principal, id, parent cloud.En
 		return moved{}, cloud.ErrUnauthenticated
 	}
 	var m moved
-	if on == meta.ConflictReplace {
+	if on == meta.ConflictReplace || on == meta.ConflictClear {
 		if m.lost, err = f.sharesOf(ctx, parent, name); err != nil {
 			return moved{}, err
 		}
 	}
 	m.MoveResult, err = f.Store.Move(meta.ForViewer(ctx, who.User), id, parent, name, on, func(e cloud.Entry) error {
 		do := policy.ReplaceFile
+		asks := who
 		switch e.ID {
 		case id:
 			do = policy.MoveEntry
@@ -100,8 +101,12 @@ func (f *FS) move(ctx context.Context, who policy.Principal, id, parent cloud.En
 			}
 		case parent:
 			do = policy.AddTo
+		default:
+			if e.Parent != parent {
+				asks = who.Unbound() // below a folder that is replaced
+			}
 		}
-		err := policy.Check(who, do, &e)
+		err := policy.Check(asks, do, &e)
 		if do == policy.ReplaceFile && errors.Is(err, cloud.ErrNotFound) {
 			return cloud.UserErrorf(cloud.ErrExists, "the name %q is taken", name)
 		}
@@ -198,8 +203,13 @@ func (f *FS) Delete(ctx context.Context, who policy.Principal, ids ...cloud.Entr
 		}
 	}
 	d, err := f.Store.Delete(meta.ForViewer(ctx, who.User), ids, func(e cloud.Entry) error {
-		err := policy.Check(who, policy.DeleteEntry, &e)
-		if _, asked := shares[e.ID]; err != nil && !asked {
+		asks := who
+		_, asked := shares[e.ID]
+		if !asked {
+			asks = who.Unbound() // it lies below one that was asked for
+		}
+		err := policy.Check(asks, policy.DeleteEntry, &e)
+		if err != nil && !asked {
 			return cloud.UserErrorf(cloud.ErrDenied, "the folder holds something that is not yours to delete")
 		}
 		return err

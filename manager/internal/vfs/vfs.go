@@ -82,15 +82,16 @@ func (f *FS) child(ctx context.Context, who policy.Principal, parent cloud.Entry
 	return e, nil
 }
 
-// Lookup finds an entry by the names from the top; none name the root. Each
-// entry on the way must be visible to who, else it is ErrNotFound.
+// Lookup finds an entry by the names from the top, for who is confined to a
+// subtree from the top of that; no names are the top itself. Each entry on the
+// way must be visible to who, else it is ErrNotFound.
 func (f *FS) Lookup(ctx context.Context, who policy.Principal, names []string) (cloud.Entry, error) {
 	return f.lookup(ctx, who, names, f.child)
 }
 
 func (f *FS) lookup(ctx context.Context, who policy.Principal, names []string,
 	child func(context.Context, policy.Principal, cloud.EntryID, string) (cloud.Entry, error)) (cloud.Entry, error) {
-	e, err := f.Entry(ctx, who, cloud.Root)
+	e, err := f.Entry(ctx, who, who.Top())
 	if err != nil {
 		return cloud.Entry{}, err
 	}
@@ -232,4 +233,17 @@ func (f *FS) log() *slog.Logger {
 // whoever asked for it has gone.
 func detached(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+}
+
+// Folder finds a folder that who may see by its path.
+func (f *FS) Folder(ctx context.Context, who policy.Principal, path string) (cloud.Entry, error) {
+	names, err := ParsePath(path)
+	if err != nil {
+		return cloud.Entry{}, err
+	}
+	e, err := f.Lookup(ctx, who, names)
+	if err == nil && !e.IsFolder() {
+		err = cloud.UserErrorf(cloud.ErrInvalid, "%s is not a folder", path)
+	}
+	return e, err
 }

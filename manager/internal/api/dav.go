@@ -1,0 +1,72 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+
+	"discordcloud/manager/internal/policy"
+	"discordcloud/pkg/cloud"
+)
+
+// davRealm is what programs show when they ask for the password.
+const davRealm = `Basic realm="discord-cloud: app password", charset="UTF-8"`
+
+// isDAV tells what belongs to WebDAV: all below /dav, and the questions that
+// Windows and others ask of the top first.
+func isDAV(r *http.Request) bool {
+	return r.URL.Path == "/dav" || strings.HasPrefix(r.URL.Path, "/dav/") ||
+		r.Method == http.MethodOptions && (r.URL.Path == "/" || r.URL.Path == "*")
+}
+
+// serveDAV finds out on whose behalf a WebDAV client asks.
+func (a *api) serveDAV(w http.ResponseWriter, r *http.Request) {
+	label(w, "dav")
+	if a.DAV == nil {
+		notFound(w)
+		return
+	}
+	if r.URL.Path == "/" || r.URL.Path == "*" {
+		h := w.Header()
+		h.Set("DAV", "1, 2")
+		h.Set("MS-Author-Via", "DAV")
+		h.Set("Allow", "GET, HEAD, OPTIONS")
+		h.Set("Content-Length", "0")
+		w.WriteHeader(http.StatusOK)
+		return
+	}
+	who, err := a.admitDAV(r)
+	if err != nil {
+		a.bound(w, r)
+		if statusOf(err) != http.StatusUnauthorized {
+			a.writeError(w, r, err)
+			return
+		}
+		a.logError(r, http.StatusUnauthorized, err)
+		w.Header().Set("WWW-Authenticate", davRealm)
+		w.Header().Set("Cache-Control", "no-store")
+		http.Error(w, "Sign in with your name and an app password, not the password of your account.", http.StatusUnauthorized)
+		return
+	}
+	a.DAV(w, r, who)
+}
+
+func (a *api) admitDAV(r *http.Request) (policy.Principal, error) {
+	refuse := func(err error) (policy.Principal, error) { return policy.Principal{}, err }
+	// Browsers keep names and passwords and send them for other sites, too.
+	if err := a.guard.Check(r); err != nil {
+		return refuse(cloud.UserErrorf(cloud.ErrDenied, "requests from other sites are not taken"))
+	}
+	if !a.DAVOverHTTP && !a.secureTransport(r) && !isLocal(r) {
+		return refuse(cloud.UserErrorf(cloud.ErrDenied,
+			"app passwords are taken over HTTPS only (behind a proxy: PUBLIC_URL and TRUSTED_PROXIES; DAV_ALLOW_HTTP=1 allows plain HTTP)"))
+	}
+	name, password, ok := r.BasicAuth()
+	if !ok {
+		return refuse(cloud.ErrUnauthenticated)
+	}
+	who, err := a.Auth.VerifyAppPassword(r.Context(), name, password, a.peer(r))
+	if err != nil {
+		return refuse(err)
+	}
+	return who, policy.Check(who, policy.UseDAV, nil)
+}
