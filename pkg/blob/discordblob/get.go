@@ -31,6 +31,10 @@ func (s *Store) Get(ctx context.Context, ref cloud.Ref, off, n int64) (io.ReadCl
 	return &reader{store: s, ctx: ctx, ref: ref, body: body, off: off, left: n, resumes: s.resumes}, nil
 }
 
+// Prefetch refreshes the links of blobs that will be read, as many in one call as
+// Discord takes. See blob.Prefetcher.
+func (s *Store) Prefetch(refs ...cloud.Ref) { s.links.ahead(refs) }
+
 // fetch opens the attachment with a good link. The CDN's word that there is none
 // is not enough, nor are other odd answers: they get one fresh link. After that
 // the message has the last word: ErrNotFound is what it does not know, and if it

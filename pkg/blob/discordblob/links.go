@@ -45,8 +45,11 @@ type refresh struct {
 	done chan struct{} // closed when link and err are known
 	link string
 	err  error
-	want int // who wait
+	want int // who wait; 0 is a link that will be wanted, perhaps
 }
+
+// aheadMost is how many links that nobody waits for may be on their way.
+const aheadMost = 1000
 
 // unsaid is how long a link is good that does not say.
 const unsaid = 5 * time.Minute
@@ -137,13 +140,7 @@ func (l *links) get(ctx context.Context, ref cloud.Ref, bad string) (string, err
 	}
 	call, ok := l.calls[ref.Attachment]
 	if !ok {
-		call = &refresh{ref: ref, done: make(chan struct{})}
-		l.calls[ref.Attachment] = call
-		l.pending = append(l.pending, call)
-		if !l.running {
-			l.running = true
-			l.wg.Go(l.run)
-		}
+		call = l.begin(ref)
 	}
 	call.want++
 	l.mu.Unlock()
@@ -164,6 +161,45 @@ func (l *links) get(ctx context.Context, ref cloud.Ref, bad string) (string, err
 	return "", context.Cause(ctx)
 }
 
+// ahead begins to refresh the links that will be needed, as far as none is known
+// that is good.
+func (l *links) ahead(refs []cloud.Ref) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	for _, ref := range refs {
+		if l.closed || len(l.pending) >= aheadMost {
+			return
+		}
+		if e, ok := l.known[ref.Attachment]; ok && now.Before(e.Value.(*known).until) || l.calls[ref.Attachment] != nil || ref.Attachment == "" {
+			continue
+		}
+		l.begin(ref)
+	}
+}
+
+// begin puts an attachment in line for a fresh link. The caller holds mu.
+func (l *links) begin(ref cloud.Ref) *refresh {
+	call := &refresh{ref: ref, done: make(chan struct{})}
+	l.calls[ref.Attachment] = call
+	l.pending = append(l.pending, call)
+	if !l.running {
+		l.running = true
+		l.wg.Go(l.run)
+	}
+	return call
+}
+
+// batch takes what goes with the next call: first what is waited for, then the
+// oldest. The caller holds mu.
+func (l *links) batch() []*refresh {
+	slices.SortStableFunc(l.pending, func(a, b *refresh) int { return min(b.want, 1) - min(a.want, 1) })
+	n := min(len(l.pending), discord.RefreshMost)
+	batch := slices.Clone(l.pending[:n])
+	l.pending = slices.Delete(l.pending, 0, n)
+	return batch
+}
+
 // run makes calls while anything is pending. What comes in during one goes with
 // the next.
 func (l *links) run() {
@@ -175,20 +211,23 @@ func (l *links) run() {
 	}
 	for {
 		l.mu.Lock()
-		n := min(len(l.pending), discord.RefreshMost)
-		if n == 0 {
+		batch := l.batch()
+		if len(batch) == 0 {
 			l.running = false
 			l.mu.Unlock()
 			return
 		}
-		batch := slices.Clone(l.pending[:n])
-		l.pending = slices.Delete(l.pending, 0, n)
 		l.mu.Unlock()
 
 		l.refresh(l.ctx, batch)
 
 		l.mu.Lock()
 		for _, call := range batch {
+			if errors.Is(call.err, errUnwanted) && call.want > 0 { // since a moment ago
+				call.err = nil
+				l.pending = append(l.pending, call)
+				continue
+			}
 			delete(l.calls, call.ref.Attachment)
 			close(call.done)
 		}
@@ -226,12 +265,28 @@ func (l *links) refresh(ctx context.Context, batch []*refresh) {
 	if ctx.Err() != nil {
 		failed = context.Cause(ctx)
 	} else if !errors.Is(failed, discord.ErrBlocked) {
-		l.read(ctx, left)
+		l.read(ctx, l.wanted(left))
 		return
 	}
 	for _, call := range left {
 		call.err = failed
 	}
+}
+
+// errUnwanted is the end of a refresh that was tried ahead of need.
+var errUnwanted = errors.New("the link is not waited for")
+
+// wanted are those that somebody waits for: messages are too dear to be read for
+// the others, which get errUnwanted.
+func (l *links) wanted(batch []*refresh) []*refresh {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.DeleteFunc(batch, func(call *refresh) bool {
+		if call.want == 0 {
+			call.err = errUnwanted
+		}
+		return call.want == 0
+	})
 }
 
 // read finds links by reading messages. Neighbours come with one page.

@@ -65,6 +65,7 @@ func (s *Store) Put(ctx context.Context, body blob.Body) (cloud.Ref, error) {
 		return cloud.Ref{}, fmt.Errorf("put: %w", cloud.ErrShutdown)
 	}
 	s.queue = append(s.queue, it)
+	s.tell()
 	s.attend(ctx)
 	s.mu.Unlock()
 
@@ -167,6 +168,8 @@ func (s *Store) run(ctx context.Context, x *send) {
 	}
 	if len(x.items) > 0 {
 		x.lane.busy--
+		s.crowd = len(x.items) > 1
+		s.tell()
 	}
 	for i, it := range x.items {
 		if err == nil {
@@ -185,21 +188,12 @@ func (s *Store) run(ctx context.Context, x *send) {
 func (s *Store) gather(ctx context.Context, x *send) []blob.Body {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.awaitCompany(ctx, x)
 	if x.lane.waiting != x {
 		return nil // it is not needed any more
 	}
 	x.lane.waiting = nil
-	limits := s.client.Limits()
-	var bodies []blob.Body
-	var bytes int64
-	for _, it := range s.queue {
-		if n := len(bodies); n > 0 && (it.alone || s.queue[0].alone || !limits.Fits(n+1, bytes+it.Size())) {
-			break
-		}
-		bytes += it.Size()
-		bodies = append(bodies, it)
-	}
-	n := len(bodies)
+	n, _ := s.load()
 	x.items, x.want = slices.Clone(s.queue[:n]), n
 	s.queue = slices.Delete(s.queue, 0, n)
 	if n > 0 {
@@ -207,7 +201,75 @@ func (s *Store) gather(ctx context.Context, x *send) []blob.Body {
 	}
 	s.settle()
 	s.attend(ctx)
+	bodies := make([]blob.Body, n)
+	for i, it := range x.items {
+		bodies[i] = it
+	}
 	return bodies
+}
+
+// load is how many items of the queue the next message takes, and whether it is
+// full then: no other like the last would fit. The caller holds mu.
+func (s *Store) load() (n int, full bool) {
+	limits := s.client.Limits()
+	var bytes, last int64
+	for _, it := range s.queue {
+		last = it.Size()
+		if n > 0 && (it.alone || s.queue[0].alone || !limits.Fits(n+1, bytes+last)) {
+			return n, true
+		}
+		bytes += last
+		n++
+	}
+	return n, n > 0 && (s.queue[0].alone || !limits.Fits(n+1, bytes+last))
+}
+
+// longestHold is how long a message that may go waits for company, at most.
+const longestHold = 100 * time.Millisecond
+
+// awaitCompany waits for more to travel with what is in the queue, where it looks
+// as if more is to come: messages are what is scarce. Who puts one blob at a time
+// does not wait. The wait is no longer than the limits have a message of ours wait
+// on the average anyway. The caller holds mu, which is free meanwhile.
+func (s *Store) awaitCompany(ctx context.Context, x *send) {
+	rate := x.lane.client.PostRate(x.lane.channel)
+	hold := min(longestHold, rate.Per/time.Duration(rate.Limit*len(s.lanes)))
+	if hold < time.Millisecond {
+		return
+	}
+	timer := time.NewTimer(hold)
+	defer timer.Stop()
+	for x.lane.waiting == x {
+		if n, full := s.load(); n == 0 || full || n == 1 && !s.crowd && !s.busy() {
+			return
+		}
+		news := s.news
+		s.mu.Unlock()
+		over := false
+		select {
+		case <-news:
+		case <-timer.C:
+			over = true
+		case <-ctx.Done():
+			over = true
+		}
+		s.mu.Lock()
+		if over {
+			s.crowd = false // it takes more than one who is late to be one
+			return
+		}
+	}
+}
+
+// busy tells whether any message is under way. The caller holds mu.
+func (s *Store) busy() bool {
+	return slices.ContainsFunc(s.lanes, func(l *lane) bool { return l.busy > 0 })
+}
+
+// tell wakes those who wait for company. The caller holds mu.
+func (s *Store) tell() {
+	close(s.news)
+	s.news = make(chan struct{})
 }
 
 // settle ends the waits that nothing in the queue needs. The caller holds mu.

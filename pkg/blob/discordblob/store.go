@@ -64,12 +64,15 @@ type Store struct {
 	turn   int // where the search for a lane begins
 	closed bool
 	sends  map[*send]struct{}
+	crowd  bool          // the last message carried several blobs
+	news   chan struct{} // closed and renewed when the queue grows, or a message has been answered
 	wg     sync.WaitGroup
 }
 
 var (
-	_ blob.Store = (*Store)(nil)
-	_ io.Closer  = (*Store)(nil)
+	_ blob.Store      = (*Store)(nil)
+	_ blob.Prefetcher = (*Store)(nil)
+	_ io.Closer       = (*Store)(nil)
 )
 
 // New makes a store; it does not touch the network. ErrInvalid if there is no
@@ -93,6 +96,7 @@ func New(opt Options) (*Store, error) {
 		resumes: opt.Resumes,
 		delete:  make(chan struct{}, 1),
 		sends:   make(map[*send]struct{}),
+		news:    make(chan struct{}),
 	}
 	if s.resumes == 0 {
 		s.resumes = 4
