@@ -142,6 +142,13 @@ describe('the panel of uploads', () => {
     expect(on.onclear).toHaveBeenCalled();
   });
 
+  test('folds itself when all is well, and unfolds by hand', async () => {
+    render(UploadPanel, { uploads: [upload('cat.png', { at: 'done', name: 'cat.png' })], rate: 0, connected: true, services: 1, ...acts() });
+    expect(screen.queryByText('cat.png')).toBeNull();
+    await userEvent.click(screen.getByRole('button', { name: 'Show uploads' }));
+    expect(screen.getByText('cat.png')).toBeTruthy();
+  });
+
   test('says what it waits for', () => {
     render(UploadPanel, { uploads: [upload('cat.png', { at: 'queued' })], rate: 0, connected: true, services: 0, ...acts() });
     expect(screen.getAllByText('Waiting for an upload service')).toHaveLength(2);

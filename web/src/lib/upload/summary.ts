@@ -5,6 +5,7 @@ export type Summary = {
   files: number;
   /** Over, well or not. */
   over: number;
+  done: number;
   failed: number;
   asking: number;
   interrupted: number;
@@ -14,10 +15,11 @@ export type Summary = {
 };
 
 export function summarise(uploads: readonly Upload[]): Summary {
-  const s: Summary = { files: 0, over: 0, failed: 0, asking: 0, interrupted: 0, bytes: 0, sent: 0 };
+  const s: Summary = { files: 0, over: 0, done: 0, failed: 0, asking: 0, interrupted: 0, bytes: 0, sent: 0 };
   for (const u of uploads) {
     s.files++;
     if (u.over) s.over++;
+    if (u.state.at === 'done') s.done++;
     if (u.state.at === 'failed') s.failed++;
     if (u.state.at === 'asking') s.asking++;
     if (u.state.at === 'interrupted') s.interrupted++;
