@@ -11,7 +11,7 @@ GOVULNCHECK_VERSION := v1.2.0
 
 PAGE_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.ts web/svelte.config.js web/tsconfig.json -type f 2>/dev/null)
 
-.PHONY: run build page test test-go test-web test-browser lint vuln bench fuzz clean
+.PHONY: run build page test test-go test-web test-browser lint vuln bench soak fuzz clean
 
 run: build
 	./discord-cloud serve
@@ -48,8 +48,14 @@ lint: $(TOOLS)/staticcheck page
 vuln:
 	tools/vulncheck.sh $(GOVULNCHECK_VERSION)
 
-bench:
-	$(GO) test -run '^$$' -bench . -benchtime 1s ./pkg/... ./manager/... ./services/...
+# BENCH_FLAGS='-run download -size 256' for a part of it.
+bench: page
+	$(GO) run ./tools/bench $(BENCH_FLAGS)
+
+# Clients on a sandbox that fails all the time; SOAK_FOR=1h for longer.
+SOAK_FOR ?= 3m
+soak: page
+	$(GO) run ./tools/soak -for $(SOAK_FOR)
 
 $(TOOLS)/staticcheck:
 	GOBIN=$(TOOLS) $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)

@@ -28,7 +28,6 @@ type options struct {
 	files  int   // of the many small ones
 	stable time.Duration
 	binary string // of the product; built if empty
-	keep   string // folder for profiles, "" for none
 }
 
 func run(args []string, stdout, stderr io.Writer) int {

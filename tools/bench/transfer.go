@@ -33,10 +33,7 @@ func download(ctx context.Context, w *world) ([]result, error) {
 	var speed, cpu []sample
 	for range w.runs {
 		var s, c sample
-		if s.base, c.base, err = w.timed(w.proxy, f.data.Size, func() (int64, error) {
-			n, _, _, err := fetch(ctx, func() (*http.Response, error) { return w.get(ctx, w.proxy.about.URL, "") })
-			return n, err
-		}); err != nil {
+		if s.base, c.base, err = w.timed(w.proxy, f.data.Size, func() (int64, error) { return w.readProxy(ctx) }); err != nil {
 			return nil, fmt.Errorf("plain: %w", err)
 		}
 		if s.got, c.got, err = w.timed(w.product, f.data.Size, func() (int64, error) { return w.read(ctx, f.entry.Path()) }); err != nil {
@@ -77,6 +74,12 @@ func (w *world) proxied(ctx context.Context, f *stored) error {
 		return err
 	}
 	return answer.Body.Close()
+}
+
+// readProxy downloads what the proxy was told to copy.
+func (w *world) readProxy(ctx context.Context) (int64, error) {
+	n, _, _, err := fetch(ctx, func() (*http.Response, error) { return w.get(ctx, w.proxy.about.URL, "") })
+	return n, err
 }
 
 // read downloads a path of the product.

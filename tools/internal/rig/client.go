@@ -59,11 +59,6 @@ func sign(ctx context.Context, base, path string) (*Client, error) {
 	return c, nil
 }
 
-// Again is another client of the same session, without a socket yet.
-func (c *Client) Again() *Client {
-	return &Client{Base: c.Base, HTTP: c.HTTP, token: c.token, outcomes: map[string]chan packet.UploadFinishInfo{}}
-}
-
 // Close ends the socket and waits for it.
 func (c *Client) Close() {
 	if c.conn != nil {
@@ -87,8 +82,25 @@ func (c *Client) Get(ctx context.Context, path, ranges string) (*http.Response, 
 	return c.send(ctx, http.MethodGet, path, ranges, nil)
 }
 
-func (c *Client) send(ctx context.Context, method, path, ranges string, body io.Reader) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, method, c.Base+path, body)
+// send asks again, after the second that the manager wants, if it has had too many
+// requests of this session.
+func (c *Client) send(ctx context.Context, method, path, ranges string, body []byte) (*http.Response, error) {
+	for {
+		answer, err := c.once(ctx, method, path, ranges, body)
+		refused, ok := errors.AsType[*StatusError](err)
+		if !ok || refused.Status != http.StatusTooManyRequests {
+			return answer, err
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+func (c *Client) once(ctx context.Context, method, path, ranges string, body []byte) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, c.Base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -116,13 +128,12 @@ func (c *Client) send(ctx context.Context, method, path, ranges string, body io.
 // Do sends in as JSON, unless it is nil, and reads the answer into out, unless
 // that is nil.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
-	var body io.Reader
+	var body []byte
 	if in != nil {
-		text, err := json.Marshal(in)
-		if err != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
 			return err
 		}
-		body = bytes.NewReader(text)
 	}
 	answer, err := c.send(ctx, method, path, "", body)
 	if err != nil {

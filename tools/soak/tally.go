@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// tally counts what was done, and keeps what was wrong.
+type tally struct {
+	mu      sync.Mutex
+	done    map[string]int // by kind of operation
+	bytes   int64          // that were compared
+	wrong   []string
+	dropped int // of wrong, beyond what is kept
+}
+
+// wrongMost is how many failures are kept to be shown.
+const wrongMost = 20
+
+func (t *tally) did(kind string, bytes int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.done == nil {
+		t.done = map[string]int{}
+	}
+	t.done[kind]++
+	t.bytes += bytes
+}
+
+func (t *tally) fail(format string, args ...any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.wrong) >= wrongMost {
+		t.dropped++
+		return
+	}
+	t.wrong = append(t.wrong, fmt.Sprintf(format, args...))
+}
+
+func (t *tally) failures() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := slices.Clone(t.wrong)
+	if t.dropped > 0 {
+		all = append(all, fmt.Sprintf("and %d more", t.dropped))
+	}
+	return all
+}
