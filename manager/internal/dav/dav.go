@@ -1,0 +1,308 @@
+// Package dav is the tree over WebDAV (RFC 4918, classes 1 and 2): what file
+// managers, sync programs and phones speak. It turns requests into calls of vfs
+// and dispatch, which decide and do; what WebDAV alone needs, locks and dead
+// properties, it keeps in the database. Who asks, and whether a password may be
+// taken at all, is known before it is asked.
+//
+// # Why
+//
+// golang.org/x/net/webdav would have been the obvious base. It asks a file system
+// four questions for each entry of a listing and builds the document in memory,
+// has no shared locks, takes bodies of any depth, and evaluates If headers in
+// part; what is left of it once these are replaced is less than this package.
+//
+// A lock belongs to an entry, not to an address: RFC 4918 has locks on addresses
+// without a resource only as the empty file that LOCK makes there. When an entry
+// moves its locks stay behind; those of one that is replaced pass to what is
+// there then.
+//
+// Depth: infinity is refused for PROPFIND (RFC 4918 §9.1 allows it): one such
+// request asks for everything that is stored.
+package dav
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"discordcloud/manager/internal/dispatch"
+	"discordcloud/manager/internal/event"
+	"discordcloud/manager/internal/meta"
+	"discordcloud/manager/internal/policy"
+	"discordcloud/manager/internal/serve"
+	"discordcloud/manager/internal/vfs"
+	"discordcloud/pkg/cloud"
+	"discordcloud/pkg/retry"
+)
+
+// Options are what a Handler stands on. FS, Put and Bus are needed.
+type Options struct {
+	FS *vfs.FS
+	// Put stores a file: dispatch.Dispatcher's.
+	Put func(context.Context, policy.Principal, dispatch.PutRequest) (meta.Finished, error)
+	Bus *event.Bus // tells when app passwords end, and with them what they carry
+	// Alive tells whether the app password of a principal is still there; nil is
+	// always.
+	Alive func(context.Context, policy.Principal) error
+	// Prefix is the path of the tree; "" is "/dav".
+	Prefix string
+	// PublicURL is under which address people reach us, "" if it is not known:
+	// clients name destinations by it.
+	PublicURL string
+	// Refuse lists patterns of names (path.Match) that nothing may be called that
+	// is made here, such as "desktop.ini".
+	Refuse []string
+	// Stall is how long a client may take for the next bytes; 0 is 2 minutes.
+	Stall time.Duration
+	Now   func() time.Time // nil is time.Now
+	Log   *slog.Logger     // nil is silent
+}
+
+// Handler answers WebDAV requests. It is safe for concurrent use.
+type Handler struct {
+	Options
+	log    *slog.Logger
+	sender serve.Sender
+}
+
+// New makes a Handler.
+func New(o Options) *Handler {
+	h := &Handler{Options: o, log: o.Log}
+	if h.log == nil {
+		h.log = slog.New(slog.DiscardHandler)
+	}
+	if h.Prefix == "" {
+		h.Prefix = "/dav"
+	}
+	if h.Stall <= 0 {
+		h.Stall = 2 * time.Minute
+	}
+	if h.Now == nil {
+		h.Now = time.Now
+	}
+	h.sender = serve.Sender{Stall: h.Stall, Log: h.log}
+	return h
+}
+
+// Run removes expired locks, now and then, until ctx ends.
+func (h *Handler) Run(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Minute)
+	defer tick.Stop()
+	for {
+		if err := h.FS.Store.ExpireLocks(ctx, h.Now()); err != nil && ctx.Err() == nil {
+			h.log.WarnContext(ctx, "expired locks not removed", "err", err) // they hold nobody up
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// request is a request under way.
+type request struct {
+	*Handler
+	w     http.ResponseWriter
+	r     *http.Request
+	who   policy.Principal
+	names []string // of what it is about
+	top   []string // path of the subtree that who is confined to
+	cond  condition
+}
+
+func (q *request) ctx() context.Context { return q.r.Context() }
+
+// methods says how each method is answered.
+var methods = map[string]func(*request) error{
+	http.MethodOptions: (*request).options,
+	http.MethodGet:     (*request).get,
+	http.MethodHead:    (*request).get,
+	http.MethodPut:     (*request).put,
+	http.MethodDelete:  (*request).delete,
+	"MKCOL":            (*request).makeFolder,
+	"COPY":             (*request).copy,
+	"MOVE":             (*request).move,
+	"PROPFIND":         (*request).propfind,
+	"PROPPATCH":        (*request).proppatch,
+	"LOCK":             (*request).lock,
+	"UNLOCK":           (*request).unlock,
+}
+
+const allowed = "OPTIONS, GET, HEAD, PUT, DELETE, MKCOL, COPY, MOVE, PROPFIND, PROPPATCH, LOCK, UNLOCK"
+
+// Serve answers a request on behalf of who.
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, who policy.Principal) {
+	if r.Method != http.MethodPut && r.Method != http.MethodGet { // those have a time for each block
+		rc := http.NewResponseController(w)
+		_ = rc.SetReadDeadline(time.Now().Add(h.Stall)) // of what is no connection: it does not hang either
+		_ = rc.SetWriteDeadline(time.Now().Add(h.Stall))
+	}
+	w.Header().Set("Cache-Control", "private, no-cache")
+	q := &request{Handler: h, w: w, r: r, who: who}
+	if err := q.serve(); err != nil {
+		q.fail(err)
+	}
+}
+
+func (q *request) serve() (err error) {
+	do := methods[q.r.Method]
+	if do == nil {
+		q.w.Header().Set("Allow", allowed)
+		return refusef(http.StatusMethodNotAllowed, "there is no such method here")
+	}
+	if q.names, err = q.parsePath(q.r.URL.Path); err != nil {
+		return err
+	}
+	if q.top, err = q.FS.PathOf(q.ctx(), q.who.Top()); err != nil {
+		return err
+	}
+	if q.r.Method == http.MethodOptions {
+		return do(q)
+	}
+	if q.cond, err = parseIf(q.r.Header.Values("If")); err != nil {
+		return err
+	}
+	if err := q.evaluate(); err != nil {
+		return err
+	}
+	return do(q)
+}
+
+func (q *request) options() error {
+	h := q.w.Header()
+	h.Set("DAV", "1, 2")
+	h.Set("MS-Author-Via", "DAV") // Windows and Office look for it
+	h.Set("Accept-Ranges", "bytes")
+	h.Set("Allow", allowed)
+	h.Set("Content-Length", "0")
+	q.w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// refusal is an answer that is not the one asked for.
+type refusal struct {
+	status    int
+	text      string
+	condition string // name of the element in DAV: that says which condition failed, "" for none
+	href      string // that it was about, if the element holds one
+}
+
+func (e *refusal) Error() string {
+	return fmt.Sprintf("status %d: %s%s", e.status, e.condition, e.text)
+}
+
+func refusef(status int, format string, args ...any) error {
+	return &refusal{status: status, text: fmt.Sprintf(format, args...)}
+}
+
+// statuses is the one table of statuses by the code of an error's kind.
+var statuses = map[string]int{
+	cloud.CodeOf(cloud.ErrNotFound):        http.StatusNotFound,
+	cloud.CodeOf(cloud.ErrExists):          http.StatusConflict,
+	cloud.CodeOf(cloud.ErrInvalid):         http.StatusBadRequest,
+	cloud.CodeOf(cloud.ErrUnauthenticated): http.StatusUnauthorized,
+	cloud.CodeOf(cloud.ErrDenied):          http.StatusForbidden,
+	cloud.CodeOf(cloud.ErrTooLarge):        http.StatusRequestEntityTooLarge,
+	cloud.CodeOf(cloud.ErrLimited):         http.StatusTooManyRequests,
+	cloud.CodeOf(cloud.ErrCorrupt):         http.StatusInternalServerError,
+	cloud.CodeOf(cloud.ErrFull):            http.StatusInsufficientStorage,
+	cloud.CodeOf(cloud.ErrShutdown):        http.StatusServiceUnavailable,
+	cloud.CodeOf(cloud.ErrUnavailable):     http.StatusServiceUnavailable,
+}
+
+func statusOf(err error) int {
+	if status, ok := statuses[cloud.CodeOf(err)]; ok {
+		return status
+	}
+	return http.StatusInternalServerError
+}
+
+// retryLater is what clients are told to wait when nothing better is known.
+const retryLater = 10 * time.Second
+
+// fail answers an error that came before anything was sent.
+func (q *request) fail(err error) {
+	no, ok := errors.AsType[*refusal](err)
+	if !ok {
+		no = &refusal{status: statusOf(err), text: cloud.TextOf(err)}
+	}
+	switch {
+	case q.ctx().Err() != nil:
+		q.log.DebugContext(q.ctx(), "request ended by its sender", "method", q.r.Method)
+	case no.status >= http.StatusInternalServerError && no.status != http.StatusServiceUnavailable && no.status != http.StatusInsufficientStorage:
+		q.log.ErrorContext(q.ctx(), "request failed", "method", q.r.Method, "status", no.status, "err", err)
+	case no.status >= http.StatusInternalServerError:
+		q.log.WarnContext(q.ctx(), "request failed", "method", q.r.Method, "status", no.status, "err", err)
+	default:
+		q.log.DebugContext(q.ctx(), "request refused", "method", q.r.Method, "status", no.status, "condition", no.condition)
+	}
+	header := q.w.Header()
+	if no.status == http.StatusServiceUnavailable || no.status == http.StatusTooManyRequests {
+		wait := retryLater
+		if after, ok := errors.AsType[*retry.AfterError](err); ok {
+			wait = after.Wait
+		}
+		header.Set("Retry-After", strconv.FormatInt(max(1, int64((wait+time.Second-1)/time.Second)), 10))
+	}
+	if no.condition == "" {
+		http.Error(q.w, no.text, no.status)
+		return
+	}
+	header.Set("Content-Type", xmlType)
+	q.w.WriteHeader(no.status)
+	var b xmlWriter
+	b.text(xmlHead + `<D:error xmlns:D="DAV:">`)
+	if no.href == "" {
+		b.text("<D:" + no.condition + "/>")
+	} else {
+		b.text("<D:" + no.condition + "><D:href>")
+		b.escaped(no.href)
+		b.text("</D:href></D:" + no.condition + ">")
+	}
+	b.text("</D:error>\n")
+	_, _ = q.w.Write(b.b) // the receiver is gone
+}
+
+// carried gives q a context that ends with the app password that carries it.
+func (q *request) carried() (done func(), err error) {
+	if q.who.Session == "" || q.Bus == nil {
+		return func() {}, nil
+	}
+	ctx, cancel := context.WithCancelCause(q.ctx())
+	unsubscribe := q.Bus.Subscribe(func(v any) {
+		s, ok := v.(*event.Session)
+		if ok && s.User == q.who.User && (len(s.IDs) == 0 || slices.Contains(s.IDs, q.who.Session)) {
+			cancel(errors.New("the app password that carried it has ended"))
+		}
+	})
+	done = func() {
+		unsubscribe()
+		cancel(nil)
+	}
+	if q.Alive != nil { // only now is it sure that no end is missed
+		if err := q.Alive(ctx, q.who); err != nil {
+			done()
+			return nil, err
+		}
+	}
+	q.r = q.r.WithContext(ctx)
+	return done, nil
+}
+
+// refused tells whether nothing may be called that.
+func (h *Handler) refused(name string) bool {
+	for _, pattern := range h.Refuse {
+		if ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(name)); err == nil && ok {
+			return true
+		}
+	}
+	return false
+}
