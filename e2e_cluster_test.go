@@ -117,10 +117,10 @@ func TestEndToEnd_threeServices(t *testing.T) {
 	c.servicesReady(3)
 	c.connect()
 	ctx := withTimeout(t, 2*time.Minute)
-	if got := c.book(ctx, 10); got != 3 {
-		t.Fatalf("booked %d services of 3", got)
+	if got := c.book(ctx, 20); got != 12 {
+		t.Fatalf("booked %d slots of three services, want 4 of each", got)
 	}
-	// Three files at once, each by its own service.
+	// Three files at once, each by its own service though the first could take all.
 	group, gctx := errgroup.WithContext(ctx)
 	var uploads [3]packet.UploadResponse
 	for i := range uploads {

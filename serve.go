@@ -7,22 +7,16 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
 	"discordcloud/manager"
-	"discordcloud/pkg/blob/discordblob"
-	"discordcloud/pkg/config"
 	"discordcloud/pkg/crypt"
-	"discordcloud/pkg/discord"
 	"discordcloud/pkg/object"
 	"discordcloud/pkg/packet"
-	"discordcloud/pkg/sandbox"
 	"discordcloud/services/upload"
 	"discordcloud/services/worker"
 	"discordcloud/web"
@@ -61,15 +55,15 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 		dis.useSandbox(server)
 		log.Info("no bot token: files go to the embedded sandbox, not to Discord", "url", server.URL(), "limits", box.limits)
 	}
-	blobs, pool, err := openBlobs(dis, log)
+	engine, err := openEngine(dis, log)
 	if err != nil {
 		return err
 	}
-	cfg, err := managerConfig(dir, listen, secrets, dis, read, blobs, log)
+	cfg, err := managerConfig(dir, listen, secrets, read, log)
 	if err != nil {
 		return err
 	}
-	cfg.Debug = debugOf(blobs, pool)
+	engine.serve(&cfg)
 
 	var uploads []*upload.Service
 	cfg.Mounts = map[string]http.Handler{}
@@ -81,7 +75,7 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 				Log: log.With("part", "upload", "service", i+1),
 			},
 			// One engine for the whole process: its limits are shared.
-			OpenStore: func(packet.Configure) (upload.Store, error) { return shared{blobs}, nil },
+			OpenStore: func(packet.Configure) (upload.Store, error) { return shared{engine.posts}, nil },
 			Memory:    memory,
 			Log:       log.With("part", "upload", "service", i+1),
 		})
@@ -98,6 +92,7 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 	stopping, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var group errgroup.Group
+	group.Go(func() error { return engine.run(stopping) })
 	for _, s := range uploads {
 		group.Go(func() error { return s.Run(stopping) })
 	}
@@ -132,24 +127,31 @@ func (managerCmd) Run(a *app, ctx *runContext) error {
 	if err := a.checked(); err != nil {
 		return err
 	}
-	blobs, pool, err := openBlobs(dis, log)
+	engine, err := openEngine(dis, log)
 	if err != nil {
 		return err
 	}
-	cfg, err := managerConfig(dir, listen, secrets, dis, read, blobs, log)
+	cfg, err := managerConfig(dir, listen, secrets, read, log)
 	if err != nil {
 		return err
 	}
-	cfg.Debug = debugOf(blobs, pool)
+	engine.serve(&cfg)
 	m, err := newManager(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	a.greet(m, listen)
-	return m.Run(ctx)
+	background, stop := context.WithCancel(ctx)
+	defer stop()
+	var group errgroup.Group
+	group.Go(func() error { return engine.run(background) })
+	err = m.Run(ctx)
+	stop()
+	_ = group.Wait() // it ends with its context, for that reason
+	return err
 }
 
-func managerConfig(dir string, listen listenSettings, secrets secretSettings, dis discordSettings, read readSettings, blobs manager.Blobs, log *slog.Logger) (manager.Config, error) {
+func managerConfig(dir string, listen listenSettings, secrets secretSettings, read readSettings, log *slog.Logger) (manager.Config, error) {
 	private, public, err := secrets.tokenKeys()
 	if err != nil {
 		return manager.Config{}, err
@@ -172,10 +174,8 @@ func managerConfig(dir string, listen listenSettings, secrets secretSettings, di
 		DataDir: dir, Listener: listener, PublicURL: listen.public,
 		PageOrigins: listen.origins, TrustedProxies: listen.proxies, LegacyQueryAuth: listen.legacy, Grace: listen.grace,
 		ServicePassword: secrets.password, Private: private, Public: public, Keys: ring,
-		Discord: manager.Discord{Token: dis.token, Channels: dis.channels, API: dis.api, CDNHosts: dis.cdnHosts},
-		Blobs:   blobs,
-		Read:    object.Limits{Parallel: read.ahead, Memory: object.NewBudget(read.memory)},
-		Page:    web.Page(), Version: version(), Log: log,
+		Read: object.Limits{Parallel: read.ahead, Memory: object.NewBudget(read.memory)},
+		Page: web.Page(), Version: version(), Log: log,
 	}, nil
 }
 
@@ -185,51 +185,6 @@ func newManager(ctx context.Context, cfg manager.Config) (*manager.Manager, erro
 		return nil, errors.Join(err, cfg.Listener.Close())
 	}
 	return m, nil
-}
-
-func openBlobs(dis discordSettings, log *slog.Logger) (*discordblob.Store, *discord.Pool, error) {
-	pool, err := discord.OpenPool(discord.Options{
-		APIURL: dis.api, CDNURL: dis.cdnURL(), CDNHosts: dis.cdnHosts, Log: log.With("part", "discord"),
-	}, discord.ParseTokens(dis.token.Reveal())...)
-	if err != nil {
-		return nil, nil, misconfigured("DISCORD_BOT_TOKEN: %v", err)
-	}
-	store, err := discordblob.New(discordblob.Options{Pool: pool, Channels: dis.channels, Log: log.With("part", "blobs")})
-	if err != nil {
-		return nil, nil, fmt.Errorf("make the store in Discord: %w", err)
-	}
-	return store, pool, nil
-}
-
-// debugOf is what administrators may see of the way to Discord.
-func debugOf(blobs *discordblob.Store, pool *discord.Pool) map[string]func() any {
-	return map[string]func() any{
-		"discord": func() any { return pool.State() },
-		"blobs":   func() any { return blobs.State() },
-	}
-}
-
-// cdnURL is the base of attachment links: the API's own host where that is not
-// Discord, as a sandbox serves both.
-func (d discordSettings) cdnURL() string {
-	if d.api == "" {
-		return ""
-	}
-	u, err := url.Parse(d.api)
-	if err != nil {
-		return ""
-	}
-	if len(d.cdnHosts) > 0 {
-		return u.Scheme + "://" + d.cdnHosts[0]
-	}
-	return u.Scheme + "://" + u.Host
-}
-
-func (d *discordSettings) useSandbox(s *sandbox.Server) {
-	d.token = config.Secret(s.Token())
-	d.channels = s.Channels()
-	d.api = s.URL() + "/api/v10"
-	d.cdnHosts = []string{strings.TrimPrefix(s.URL(), "http://")}
 }
 
 // greet tells a person where to go.

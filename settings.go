@@ -111,7 +111,12 @@ type discordSettings struct {
 	channels []string
 	api      string
 	cdnHosts []string
+	limit    int64 // of attachments, 0 to find it out
 }
+
+// mostAttachment is the largest attachment that is made, whatever the guild
+// allows: parts of that size have to fit into UPLOAD_MEMORY.
+const mostAttachment = 20 << 20
 
 func (a *app) discordSettings() discordSettings {
 	s := discordSettings{
@@ -119,6 +124,15 @@ func (a *app) discordSettings() discordSettings {
 		channels: a.env.Snowflakes("DISCORD_CHANNEL_IDS", "channels to post to, comma-separated"),
 		api:      a.env.URL("DISCORD_API_URL", "", "another address of the API, such as a sandbox's", "https", "http"),
 		cdnHosts: a.env.List("DISCORD_CDN_HOSTS", "hosts that attachments may be fetched from, comma-separated; default: Discord's"),
+	}
+	switch limit := a.env.String("DISCORD_ATTACHMENT_LIMIT", "auto", "largest attachment: a size up to 20MiB; auto is 10MiB, or 20MiB if the boosts of the guild allow it"); limit {
+	case "auto":
+	default:
+		n, err := config.ParseBytes(limit)
+		if err != nil || n < 256<<10 || n > mostAttachment {
+			a.env.Problemf("DISCORD_ATTACHMENT_LIMIT", "%q is neither auto nor a size of 256KiB to 20MiB", limit)
+		}
+		s.limit = n
 	}
 	if s.token != "" && len(s.channels) == 0 {
 		a.env.Problemf("DISCORD_CHANNEL_IDS", "missing (a bot token needs at least one channel to post to)")
@@ -161,11 +175,11 @@ func (a *app) readSettings() readSettings {
 }
 
 func (a *app) uploadMemory() int64 {
-	return a.env.Bytes("UPLOAD_MEMORY", 48<<20, 16<<20, "memory for parts under way, for each upload service")
+	return a.env.Bytes("UPLOAD_MEMORY", 48<<20, 24<<20, "memory for parts under way, for each upload service")
 }
 
 func (a *app) capacity() int {
-	return a.env.Int("UPLOAD_CAPACITY", 1, 1, 64, "files that one upload service takes at the same time")
+	return a.env.Int("UPLOAD_CAPACITY", 4, 1, 64, "files that one upload service takes at the same time")
 }
 
 // serviceSettings are those of an upload service that runs alone.

@@ -50,6 +50,10 @@ type Discord struct {
 	API      string // "" for Discord's own
 	CDN      string
 	CDNHosts []string
+	// PerSecond is how many requests a second a token may make, SetPerSecond is
+	// told how many of them Blobs may: see dispatch.ServiceConfig.
+	PerSecond    int
+	SetPerSecond func(int)
 }
 
 // Config is everything that a manager is made of. Zero values are defaults
@@ -125,6 +129,7 @@ func (m *Manager) wire(ctx context.Context) error {
 		Service: dispatch.ServiceConfig{
 			Token: packet.Secret(cfg.Discord.Token.Reveal()), Channels: cfg.Discord.Channels,
 			APIURL: cfg.Discord.API, CDNHosts: cfg.Discord.CDNHosts, AttachmentLimit: cfg.Blobs.Limit,
+			PerSecond: cfg.Discord.PerSecond, SetPerSecond: cfg.Discord.SetPerSecond,
 		},
 		Log: part(cfg.Log, "dispatch"),
 	})
@@ -205,6 +210,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	defer stopBackground(nil)
 	var work errgroup.Group
 	work.Go(func() error { return m.dispatch.Run(background) })
+	work.Go(func() error { return m.dispatch.Inform(background) })
 	work.Go(func() error { return m.hub.Run(background) })
 	work.Go(func() error { return m.auth.Run(background) })
 

@@ -34,12 +34,13 @@ type PingServices struct{}
 // Configure tells an upload service how to reach Discord. It is the first
 // packet a service gets. Version 2.
 type Configure struct {
-	DiscordBotToken   Secret   `json:"discord_bot_token"`           // several are separated by commas
-	DiscordChannelIDs []string `json:"discord_channel_ids"`         // at least one
-	DiscordAPIURL     string   `json:"discord_api_url,omitempty"`   // "" is Discord's own
-	DiscordCDNHosts   []string `json:"discord_cdn_hosts,omitempty"` // nil are Discord's own
-	AttachmentLimit   int64    `json:"attachment_limit"`            // sealed bytes of one attachment
-	StallSeconds      *int64   `json:"stall_seconds,omitempty"`     // how long an upload may make no progress
+	DiscordBotToken   Secret   `json:"discord_bot_token"`             // several are separated by commas
+	DiscordChannelIDs []string `json:"discord_channel_ids"`           // at least one
+	DiscordAPIURL     string   `json:"discord_api_url,omitempty"`     // "" is Discord's own
+	DiscordCDNHosts   []string `json:"discord_cdn_hosts,omitempty"`   // nil are Discord's own
+	AttachmentLimit   int64    `json:"attachment_limit"`              // sealed bytes of one attachment
+	StallSeconds      *int64   `json:"stall_seconds,omitempty"`       // how long an upload may make no progress
+	RequestsPerSecond *int64   `json:"requests_per_second,omitempty"` // of each token, that the service may make
 }
 
 // UploadOpen makes an upload service take an upload's chunks. Version 2.
@@ -130,6 +131,7 @@ var servicePackets = []spec{
 		list("discord_cdn_hosts", text("").notEmpty()).optional(),
 		integer("attachment_limit").atLeast(1),
 		integer("stall_seconds").atLeast(1).optional(),
+		integer("requests_per_second").atLeast(1).optional(),
 	)},
 	{packet: UploadOpen{}, since: V2, replies: yesOrNo, fields: fields(
 		text("upload_id").as(asUUID),

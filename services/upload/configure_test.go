@@ -61,6 +61,37 @@ func TestConfigure(t *testing.T) {
 	}
 }
 
+// pliable is a store that takes other limits while it is open.
+type pliable struct {
+	*shelf
+	got chan packet.Configure
+}
+
+func (p pliable) Adjust(c packet.Configure) { p.got <- c }
+
+// Other limits reach the store that is open; it goes on with what it is doing.
+func TestConfigure_limits(t *testing.T) {
+	opened, got := 0, make(chan packet.Configure, 1)
+	e := &env{t: t, logs: &logs{}}
+	e.start(configuration(), func(c *upload.Config) {
+		c.OpenStore = func(packet.Configure) (upload.Store, error) {
+			opened++ // calls come one after the other
+			return pliable{newShelf(), got}, nil
+		}
+	})
+	for i, limit := range []int64{4 << 20, 20 << 20} {
+		p, n := configuration(), int64(10+i)
+		p.AttachmentLimit, p.RequestsPerSecond = limit, &n
+		answer, err := e.conn.Call(t.Context(), p)
+		if err != nil || !answer.(packet.Boolean).Success {
+			t.Fatalf("configure: %+v, %v", answer, err)
+		}
+		if c := get(t, got, "the limits"); c.AttachmentLimit != limit || *c.RequestsPerSecond != n || opened != 1 {
+			t.Errorf("adjusted to %d bytes and %d requests, %d stores", c.AttachmentLimit, *c.RequestsPerSecond, opened)
+		}
+	}
+}
+
 func TestConfigure_discord(t *testing.T) {
 	e := &env{t: t, logs: &logs{}}
 	e.start(configuration(), func(*upload.Config) {}) // the default makes a client, and touches no network

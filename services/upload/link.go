@@ -59,8 +59,16 @@ func (s *Service) configure(p packet.Configure) error {
 	same := p
 	same.StallSeconds = s.configured.StallSeconds
 	same.AttachmentLimit = s.configured.AttachmentLimit // the store knows better by now
-	if s.store != nil && reflect.DeepEqual(same, s.configured) && p.AttachmentLimit <= s.configured.AttachmentLimit {
-		return nil
+	same.RequestsPerSecond = s.configured.RequestsPerSecond
+	if s.store != nil && reflect.DeepEqual(same, s.configured) {
+		if a, ok := s.store.Store.(Adjuster); ok {
+			a.Adjust(p)
+			s.configured = p
+			return nil
+		}
+		if p.AttachmentLimit <= s.configured.AttachmentLimit {
+			return nil
+		}
 	}
 	store, err := s.cfg.OpenStore(p)
 	if err != nil {

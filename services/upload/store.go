@@ -82,6 +82,7 @@ func openDiscord(log *slog.Logger) func(packet.Configure) (Store, error) {
 			CDNURL:          cdnURL(p),
 			CDNHosts:        p.DiscordCDNHosts,
 			AttachmentLimit: p.AttachmentLimit,
+			PerSecond:       perSecond(p),
 			Log:             log,
 		}, discord.ParseTokens(string(p.DiscordBotToken))...)
 		if err != nil {
@@ -94,6 +95,18 @@ func openDiscord(log *slog.Logger) func(packet.Configure) (Store, error) {
 		}
 		return &discordStore{Store: store, pool: pool}, nil
 	}
+}
+
+// Adjuster is a Store that takes other limits while it is open: those of a
+// configuration that differs in nothing else.
+type Adjuster interface{ Adjust(packet.Configure) }
+
+// perSecond is the share of the tokens' requests.
+func perSecond(p packet.Configure) int {
+	if p.RequestsPerSecond == nil {
+		return discord.DefaultPerSecond
+	}
+	return int(*p.RequestsPerSecond)
 }
 
 // cdnURL is where attachments are, for an API that is not Discord's own: on the
@@ -119,7 +132,14 @@ type discordStore struct {
 var (
 	_ Store     = (*discordStore)(nil)
 	_ io.Closer = (*discordStore)(nil)
+	_ Adjuster  = (*discordStore)(nil)
 )
+
+// Adjust takes the limits of a configuration.
+func (s *discordStore) Adjust(p packet.Configure) {
+	s.pool.SetAttachmentLimit(p.AttachmentLimit)
+	s.pool.SetPerSecond(perSecond(p))
+}
 
 // Close ends what is under way.
 func (s *discordStore) Close() error {

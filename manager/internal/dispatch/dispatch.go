@@ -52,6 +52,10 @@ type ServiceConfig struct {
 	CDNHosts []string      // nil are Discord's own
 	// AttachmentLimit gives the largest attachment at the moment, in bytes.
 	AttachmentLimit func() int64
+	// PerSecond is how many requests a second a token may make; SetPerSecond is
+	// told how many of them this process may, nil if it does not care.
+	PerSecond    int
+	SetPerSecond func(int)
 }
 
 // Options are what a Dispatcher stands on. Zero durations have the defaults
@@ -88,6 +92,8 @@ type Dispatcher struct {
 	Options
 	background sync.WaitGroup      // what goes on after the packet that began it
 	small      *semaphore.Weighted // files of Put in memory
+
+	shares shares // of what a token may do
 
 	mu         sync.Mutex
 	left       sync.Cond // a client or a service has left

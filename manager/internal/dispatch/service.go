@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"discordcloud/manager/internal/policy"
 	"discordcloud/pkg/cloud"
@@ -29,7 +28,8 @@ type Service struct {
 	role     policy.Role
 	address  string
 	capacity int
-	gone     bool // guarded by d.mu
+	gone     bool  // guarded by d.mu
+	terms    terms // guarded by d.shares.mu
 }
 
 // MaxCapacity is the most uploads that one service takes at once.
@@ -51,22 +51,17 @@ func (d *Dispatcher) NewService(link Link, role policy.Role, address string, cap
 // ID names the connection.
 func (s *Service) ID() string { return s.id }
 
+// Address is where the service says that clients reach it.
+func (s *Service) Address() string { return s.address }
+
 // Configure tells an upload service how to reach Discord, and makes it visible
 // once it has accepted. The error says why it has not; the caller closes the
 // connection then.
 func (s *Service) Configure(ctx context.Context) error {
 	d := s.d
 	if s.role == policy.UploadService {
-		stall := max(1, int64(d.Stall/time.Second))
-		if err := s.call(ctx, packet.Configure{
-			DiscordBotToken:   d.Service.Token,
-			DiscordChannelIDs: d.Service.Channels,
-			DiscordAPIURL:     d.Service.APIURL,
-			DiscordCDNHosts:   d.Service.CDNHosts,
-			AttachmentLimit:   d.Service.AttachmentLimit(),
-			StallSeconds:      &stall,
-		}); err != nil {
-			return fmt.Errorf("configure service: %w", err)
+		if err := d.enlist(ctx, s); err != nil {
+			return err
 		}
 	}
 	d.mu.Lock()
@@ -114,6 +109,10 @@ func (s *Service) Lost(ctx context.Context) {
 		return
 	}
 	s.gone = true
+	if s.role == policy.UploadService {
+		ctx := context.WithoutCancel(ctx)
+		d.background.Go(func() { d.discharge(ctx, s) })
+	}
 	d.attached--
 	d.left.Broadcast()
 	i := slices.Index(d.services, s)

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+
+	"discordcloud/manager"
+	"discordcloud/pkg/blob/discordblob"
+	"discordcloud/pkg/config"
+	"discordcloud/pkg/discord"
+	"discordcloud/pkg/sandbox"
+)
+
+// engine is this process's way to Discord: a client for each bot token, and the
+// store on them. Everything in the process shares it, as it shares the limits.
+type engine struct {
+	settings discordSettings
+	pool     *discord.Pool
+	posts    *discordblob.Store
+}
+
+func openEngine(dis discordSettings, log *slog.Logger) (*engine, error) {
+	pool, err := discord.OpenPool(discord.Options{
+		APIURL: dis.api, CDNURL: dis.cdnURL(), CDNHosts: dis.cdnHosts, AttachmentLimit: dis.limit, Log: log.With("part", "discord"),
+	}, discord.ParseTokens(dis.token.Reveal())...)
+	if err != nil {
+		return nil, misconfigured("DISCORD_BOT_TOKEN: %v", err)
+	}
+	store, err := discordblob.New(discordblob.Options{Pool: pool, Channels: dis.channels, Log: log.With("part", "blobs")})
+	if err != nil {
+		return nil, fmt.Errorf("make the store in Discord: %w", err)
+	}
+	return &engine{settings: dis, pool: pool, posts: store}, nil
+}
+
+// serve lets a manager stand on the engine.
+func (e *engine) serve(cfg *manager.Config) {
+	cfg.Blobs = e.posts
+	cfg.Discord = manager.Discord{
+		Token: e.settings.token, Channels: e.settings.channels, API: e.settings.api, CDNHosts: e.settings.cdnHosts,
+		PerSecond: discord.DefaultPerSecond, SetPerSecond: e.pool.SetPerSecond,
+	}
+	cfg.Debug = map[string]func() any{
+		"discord": func() any { return e.pool.State() },
+		"blobs":   func() any { return e.posts.State() },
+	}
+}
+
+// run keeps up with what the guild allows until ctx ends.
+func (e *engine) run(ctx context.Context) error {
+	if e.settings.limit == 0 {
+		return e.pool.Follow(ctx, e.settings.channels, mostAttachment)
+	}
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// cdnURL is the base of attachment links: the API's own host where that is not
+// Discord, as a sandbox serves both.
+func (d discordSettings) cdnURL() string {
+	if d.api == "" {
+		return ""
+	}
+	u, err := url.Parse(d.api)
+	if err != nil {
+		return ""
+	}
+	if len(d.cdnHosts) > 0 {
+		return u.Scheme + "://" + d.cdnHosts[0]
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+func (d *discordSettings) useSandbox(s *sandbox.Server) {
+	d.token = config.Secret(s.Token())
+	d.channels = s.Channels()
+	d.api = s.URL() + "/api/v10"
+	d.cdnHosts = []string{strings.TrimPrefix(s.URL(), "http://")}
+}
