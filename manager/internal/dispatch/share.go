@@ -10,7 +10,6 @@ import (
 
 	"discordcloud/manager/internal/policy"
 	"discordcloud/pkg/cloud"
-	"discordcloud/pkg/cloud"
 	"discordcloud/pkg/packet"
 )
 
