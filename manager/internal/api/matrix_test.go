@@ -73,6 +73,7 @@ var samples = map[string]func(s subject) (target string, body any, on *cloud.Ent
 	"GET /api/entries/{id}/archive": func(s subject) (string, any, *cloud.Entry) {
 		return target(s.folder.ID, "/archive"), nil, &s.folder
 	},
+	"GET /api/search": func(subject) (string, any, *cloud.Entry) { return "/api/search" + query("q", "a"), nil, nil },
 	"POST /api/move": func(s subject) (string, any, *cloud.Entry) {
 		return "/api/move", record{"ids": []cloud.EntryID{s.file.ID}, "parent": 0, "on_conflict": "rename"}, &s.file
 	},

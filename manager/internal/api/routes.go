@@ -33,6 +33,7 @@ func (a *api) routes() []route {
 		{method: "POST", path: "/api/entries/{id}/folders", do: policy.AddTo, on: byID, handle: a.makeFolders},
 		{method: "GET", path: "/api/entries/{id}/content", do: policy.ReadContent, on: byID, ticket: true, handle: a.content},
 		{method: "GET", path: "/api/entries/{id}/archive", do: policy.ReadContent, on: byID, ticket: true, handle: a.archive},
+		{method: "GET", path: "/api/search", do: policy.FindEntries, handle: a.search},
 		{method: "POST", path: "/api/move", do: policy.MoveEntry, on: inBody, body: idList, handle: a.moveMany},
 		{method: "POST", path: "/api/delete", do: policy.DeleteEntry, on: inBody, body: idList, handle: a.deleteMany},
 	}

@@ -175,6 +175,9 @@ type Tree interface {
 	// Path gives the entries from the top down to id, without Root.
 	Path(ctx context.Context, id cloud.EntryID) ([]cloud.Entry, error)
 	List(ctx context.Context, q Query) (Page, error)
+	// Search finds entries at any depth: those whose name begins with the text
+	// first, then by name. Folders that hide what lies in them are the caller's.
+	Search(ctx context.Context, f Find) (Page, error)
 	// Count gives the numbers of direct children that the viewer sees.
 	Count(ctx context.Context, parent cloud.EntryID, viewer cloud.UserID) (files, folders int, err error)
 	// Sizes sums what the viewer sees below a folder, in one query.
@@ -209,6 +212,9 @@ type Tree interface {
 	// folder, then each that is replaced or deleted. ErrInvalid for a folder into
 	// itself, or beyond MaxDepth.
 	Copy(ctx context.Context, id, parent cloud.EntryID, name string, owner cloud.UserID, deep bool, on Conflict, allow Allow) (CopyResult, error)
+	// MoveAll moves entries into a folder, each under its own name, in one
+	// transaction: all of them, or none. Results are in the order of ids.
+	MoveAll(ctx context.Context, ids []cloud.EntryID, parent cloud.EntryID, on Conflict, allow Allow) ([]MoveResult, error)
 	// Delete removes entries with all that is below them, in one transaction.
 	// allow sees each entry that would go. Their objects become unreferenced.
 	Delete(ctx context.Context, ids []cloud.EntryID, allow Allow) (Deleted, error)

@@ -52,6 +52,7 @@ const (
 	ChangePassword Action = "change-password"
 	ManageSessions Action = "manage-sessions"
 	FindUsers      Action = "find-users"
+	FindEntries    Action = "find-entries"
 	ManageUsers    Action = "manage-users"
 	Connect        Action = "connect" // a client's socket
 	Serve          Action = "serve"   // a service's socket
@@ -115,6 +116,7 @@ var rules = map[Action]rule{
 	ChangePassword: {roles: users},
 	ManageSessions: {roles: users},
 	FindUsers:      {roles: users},
+	FindEntries:    {roles: users},
 	ManageUsers:    {roles: users, admin: true},
 	Connect:        {roles: users},
 	Serve:          {roles: services},

@@ -158,7 +158,7 @@ func TestCheck_Others(t *testing.T) {
 	const everybody, users, admins, services = "yyyyyyy", "uyydddd", "udydddd", "uddddyy"
 	want := map[policy.Action]string{
 		policy.SeeHealth: everybody, policy.SeeStatus: everybody, policy.SignIn: everybody, policy.SetUp: everybody,
-		policy.SeeSelf: users, policy.ChangePassword: users, policy.ManageSessions: users, policy.FindUsers: users,
+		policy.SeeSelf: users, policy.ChangePassword: users, policy.ManageSessions: users, policy.FindUsers: users, policy.FindEntries: users,
 		policy.Connect: users, policy.SeeServices: users, policy.Upload: users,
 		policy.Register: admins, policy.ManageUsers: admins, policy.SeeDebug: admins,
 		policy.Serve: services, policy.ManageAppPasswords: users, policy.UseDAV: "udddddd", // see TestCheck_AppPassword

@@ -90,16 +90,27 @@ func (f *FS) move(ctx context.Context, who policy.Principal, id, parent cloud.En
 			return moved{}, err
 		}
 	}
-	m.MoveResult, err = f.Store.Move(meta.ForViewer(ctx, who.User), id, parent, name, on, func(e cloud.Entry) error {
+	m.MoveResult, err = f.Store.Move(meta.ForViewer(ctx, who.User), id, parent, name, on,
+		mayMove(who, parent, func(e cloud.EntryID) bool { return e == id }))
+	if err != nil {
+		return moved{}, f.taken(err, "move %d", id)
+	}
+	return m, nil
+}
+
+// mayMove decides about the entries of a move into a folder: those that are
+// moved, the folder, and what has to go.
+func mayMove(who policy.Principal, parent cloud.EntryID, moves func(cloud.EntryID) bool) meta.Allow {
+	return func(e cloud.Entry) error {
 		do := policy.ReplaceFile
 		asks := who
-		switch e.ID {
-		case id:
+		switch {
+		case moves(e.ID):
 			do = policy.MoveEntry
 			if e.Parent == parent {
 				do = policy.RenameEntry
 			}
-		case parent:
+		case e.ID == parent:
 			do = policy.AddTo
 		default:
 			if e.Parent != parent {
@@ -108,14 +119,10 @@ func (f *FS) move(ctx context.Context, who policy.Principal, id, parent cloud.En
 		}
 		err := policy.Check(asks, do, &e)
 		if do == policy.ReplaceFile && errors.Is(err, cloud.ErrNotFound) {
-			return cloud.UserErrorf(cloud.ErrExists, "the name %q is taken", name)
+			return cloud.UserErrorf(cloud.ErrExists, "the name %q is taken", e.Name)
 		}
 		return err
-	})
-	if err != nil {
-		return moved{}, f.taken(err, "move %d", id)
 	}
-	return m, nil
 }
 
 // sharesOf gives the shares of what has a name, none if nothing has it.
@@ -134,46 +141,30 @@ func (f *FS) sharesOf(ctx context.Context, parent cloud.EntryID, name string) ([
 	return shares, nil
 }
 
-// MoveMany moves entries into a folder under their names, all of them or none:
-// when one cannot be moved, those before it are moved back. Only a file that was
-// replaced by then stays replaced.
+// MoveMany moves entries into a folder under their names, all of them or none.
 func (f *FS) MoveMany(ctx context.Context, who policy.Principal, ids []cloud.EntryID, parent cloud.EntryID, on meta.Conflict) ([]meta.MoveResult, error) {
 	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
-	entries := make([]cloud.Entry, len(ids))
-	for i, id := range ids { // what can be told before anything is done
-		var err error
-		if entries[i], err = f.EntryFor(ctx, who, id, policy.MoveEntry); err != nil {
+	lost := map[cloud.EntryID][]cloud.Share{} // of what has the name that an entry will have, by the entry
+	for _, id := range ids {
+		e, err := f.EntryFor(ctx, who, id, policy.MoveEntry)
+		if err != nil {
 			return nil, err
 		}
-	}
-	done := make([]moved, 0, len(ids))
-	for _, e := range entries {
-		m, err := f.move(ctx, who, e.ID, parent, e.Name, on)
-		if err != nil {
-			return nil, errors.Join(err, f.undo(ctx, done))
+		if on == meta.ConflictReplace {
+			if lost[id], err = f.sharesOf(ctx, parent, e.Name); err != nil {
+				return nil, err
+			}
 		}
-		done = append(done, m)
 	}
-	results := make([]meta.MoveResult, len(done))
-	for i, m := range done {
-		f.publishMove(ctx, m)
-		results[i] = m.MoveResult
+	results, err := f.Store.MoveAll(meta.ForViewer(ctx, who.User), ids, parent, on,
+		mayMove(who, parent, func(e cloud.EntryID) bool { return slices.Contains(ids, e) }))
+	if err != nil {
+		return nil, f.taken(err, "move %d entries", len(ids))
+	}
+	for _, r := range results {
+		f.publishMove(ctx, moved{r, lost[r.Before.ID]})
 	}
 	return results, nil
-}
-
-// undo moves back, the last first.
-func (f *FS) undo(ctx context.Context, done []moved) error {
-	ctx, cancel := detached(ctx)
-	defer cancel()
-	for _, m := range slices.Backward(done) {
-		_, err := f.Store.Move(ctx, m.Before.ID, m.Before.Parent, m.Before.Name, meta.ConflictFail,
-			func(cloud.Entry) error { return nil }) // it was there a moment ago
-		if err != nil {
-			return fmt.Errorf("move %d back: %w", m.Before.ID, err)
-		}
-	}
-	return nil
 }
 
 func (f *FS) publishMove(ctx context.Context, m moved) {

@@ -10,6 +10,21 @@ import (
 )
 
 var moves = []testcase{
+	{"all or none", func(f *fixture) {
+		ann := f.user("ann")
+		a, b, to := f.file(ann, "a.txt", 5), f.file(ann, "b.txt", 6), f.folders(ann, "to")
+		old := f.file(ann, "to/b.txt", 7)
+		_, err := f.MoveAll(f.ctx, []cloud.EntryID{a.ID, b.ID}, to.ID, meta.ConflictFail, nil)
+		f.is(err, cloud.ErrExists)
+		_, err = f.MoveAll(f.ctx, []cloud.EntryID{a.ID, b.ID, 999}, to.ID, meta.ConflictReplace, nil)
+		f.is(err, cloud.ErrNotFound)
+		f.same("nothing moved", must(f.Entry(f.ctx, a.ID, meta.AnyViewer))(f), a)
+		f.same("nothing replaced", must(f.Entry(f.ctx, old.ID, meta.AnyViewer))(f), old)
+		all := must(f.MoveAll(f.ctx, []cloud.EntryID{b.ID, a.ID}, to.ID, meta.ConflictReplace, nil))(f)
+		if len(all) != 2 || all[0].After.ID != b.ID || all[0].Replaced == nil || all[0].Replaced.ID != old.ID || all[1].After.Parent != to.ID {
+			f.Errorf("moved %+v", all)
+		}
+	}},
 	{"rename and move", func(f *fixture) {
 		ann := f.user("ann")
 		file, to := f.file(ann, "a/old.txt", 5), f.folders(ann, "b")

@@ -21,6 +21,29 @@ func (s *Store) Move(ctx context.Context, id, parent cloud.EntryID, name string,
 	return r, nil
 }
 
+// MoveAll implements meta.Tree.
+func (s *Store) MoveAll(ctx context.Context, ids []cloud.EntryID, parent cloud.EntryID, on meta.Conflict, allow meta.Allow) (all []meta.MoveResult, err error) {
+	err = s.update(ctx, func(tx querier) error {
+		all = make([]meta.MoveResult, 0, len(ids))
+		for _, id := range ids {
+			e, err := entry(ctx, tx, id, meta.AnyViewer)
+			if err != nil {
+				return err
+			}
+			r, err := move(ctx, tx, id, parent, e.Name, on, allow, s.stamp())
+			if err != nil {
+				return fmt.Errorf("entry %d: %w", id, err)
+			}
+			all = append(all, r)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("move %d entries: %w", len(ids), err)
+	}
+	return all, nil
+}
+
 func move(ctx context.Context, tx querier, id, parent cloud.EntryID, name string, on meta.Conflict, allow meta.Allow, now int64) (r meta.MoveResult, err error) {
 	clearing := on == meta.ConflictClear
 	if clearing {
