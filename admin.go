@@ -13,6 +13,7 @@ import (
 type adminCmd struct {
 	CreateUser    createUserCmd    `cmd:"" help:"Create a user; asks for the password on standard input."`
 	ResetPassword resetPasswordCmd `cmd:"" help:"Set a user's password; asks for it on standard input. All sign-ins of the user end."`
+	AppPassword   appPasswordCmd   `cmd:"" help:"Make a password for WebDAV and print it; it is told once. The page lists and revokes them."`
 	Users         usersCmd         `cmd:"" help:"List the users."`
 	Config        configCmd        `cmd:"" help:"Print the configuration in force, without its secrets."`
 	Check         checkCmd         `cmd:"" help:"Check the database for damage."`
@@ -76,6 +77,27 @@ func (c resetPasswordCmd) Run(a *app, ctx *runContext) error {
 		return err
 	}
 	_, err = fmt.Fprintf(a.stdout, "password of %s set; all sign-ins ended\n", c.Name)
+	return err
+}
+
+type appPasswordCmd struct {
+	User     string `required:"" help:"Name of the user whose files it opens."`
+	ReadOnly bool   `help:"It may change nothing."`
+	Path     string `default:"/" help:"Folder that it is confined to."`
+	Name     string `default:"WebDAV" help:"What it is for, as the user's list shows it."`
+}
+
+// Run makes an app password, also while the server runs.
+func (c appPasswordCmd) Run(a *app, ctx *runContext) error {
+	admin, err := a.openAdmin(ctx)
+	if err != nil {
+		return err
+	}
+	text, err := admin.AppPassword(ctx, c.User, c.Name, c.Path, c.ReadOnly)
+	if err = errors.Join(err, admin.Close()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(a.stdout, text)
 	return err
 }
 

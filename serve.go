@@ -173,6 +173,7 @@ func managerConfig(dir string, listen listenSettings, secrets secretSettings, re
 	return manager.Config{
 		DataDir: dir, Listener: listener, PublicURL: listen.public,
 		PageOrigins: listen.origins, TrustedProxies: listen.proxies, LegacyQueryAuth: listen.legacy, Grace: listen.grace,
+		DAVOverHTTP: listen.davHTTP, DAVRefuse: listen.davNot,
 		ServicePassword: secrets.password, Private: private, Public: public, Keys: ring,
 		Read: object.Limits{Parallel: read.ahead, Memory: object.NewBudget(read.memory)},
 		Page: web.Page(), Version: version(), Log: log,
@@ -191,7 +192,7 @@ func newManager(ctx context.Context, cfg manager.Config) (*manager.Manager, erro
 func (a *app) greet(m *manager.Manager, listen listenSettings) {
 	address := listen.public
 	if address == "" {
-		address = "http://" + reachable(m.Addr())
+		address = "http://" + manager.Reachable(m.Addr())
 	}
 	_, _ = fmt.Fprintf(a.stdout, "\n  discord-cloud is at %s\n", address)
 	if code := m.SetupCode(); code != "" {
@@ -199,16 +200,4 @@ func (a *app) greet(m *manager.Manager, listen listenSettings) {
 	}
 }
 
-// reachable is an address that a browser on this machine can open.
-func reachable(addr net.Addr) string {
-	host, port, err := net.SplitHostPort(addr.String())
-	if err != nil {
-		return addr.String()
-	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return net.JoinHostPort(host, port)
-}
-
-func dialURL(addr net.Addr) string { return "ws://" + reachable(addr) + "/" }
+func dialURL(addr net.Addr) string { return "ws://" + manager.Reachable(addr) + "/" }

@@ -68,6 +68,8 @@ type listenSettings struct {
 	origins []string
 	proxies []string
 	legacy  bool
+	davHTTP bool
+	davNot  []string
 	grace   time.Duration
 }
 
@@ -79,6 +81,8 @@ func (a *app) listenSettings() listenSettings {
 		origins: a.env.List("PAGE_ORIGINS", "further origins that may serve the page, comma-separated"),
 		proxies: a.env.List("TRUSTED_PROXIES", "addresses or networks of proxies whose X-Forwarded headers count"),
 		legacy:  a.env.Bool("LEGACY_QUERY_AUTH", true, "passwords and tokens in queries, for clients of version 1; 0 closes them"),
+		davHTTP: a.env.Bool("DAV_ALLOW_HTTP", false, "WebDAV passwords over plain HTTP from other machines, too; 1 allows it"),
+		davNot:  a.env.List("DAV_REFUSE", "names that WebDAV clients may not make, comma-separated, such as desktop.ini,._*"),
 		grace:   a.grace(),
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"discordcloud/manager/internal/event"
 	"discordcloud/manager/internal/meta/sqlmeta"
 	"discordcloud/manager/internal/policy"
+	"discordcloud/manager/internal/vfs"
 	"discordcloud/pkg/cloud"
 )
 
@@ -55,6 +56,27 @@ func (a *Admin) ResetPassword(ctx context.Context, name, password string) error 
 		return fmt.Errorf("find user %s: %w", name, err)
 	}
 	return a.auth.SetPassword(ctx, c.ID, password)
+}
+
+// AppPassword makes a password for programs of a user, confined to a folder
+// unless path is "/" or "". It is told here and nowhere again.
+func (a *Admin) AppPassword(ctx context.Context, user, name, path string, readOnly bool) (string, error) {
+	c, err := a.store.Credentials(ctx, user)
+	if err != nil {
+		return "", fmt.Errorf("find user %s: %w", user, err)
+	}
+	who := policy.Principal{Role: policy.User, User: c.ID, Name: c.Name}
+	p := auth.AppPassword{Name: name, ReadOnly: readOnly}
+	if path != "" {
+		files := &vfs.FS{Store: a.store, Bus: &event.Bus{}}
+		folder, err := files.Folder(ctx, who, path)
+		if err != nil {
+			return "", fmt.Errorf("find folder %s: %w", path, err)
+		}
+		p.Entry = folder.ID
+	}
+	_, text, err := a.auth.MakeAppPassword(ctx, who, p)
+	return text, err
 }
 
 // Users lists all users.

@@ -22,6 +22,7 @@ import (
 
 	"discordcloud/manager/internal/api"
 	"discordcloud/manager/internal/auth"
+	"discordcloud/manager/internal/dav"
 	"discordcloud/manager/internal/dispatch"
 	"discordcloud/manager/internal/event"
 	"discordcloud/manager/internal/hub"
@@ -65,6 +66,8 @@ type Config struct {
 	PageOrigins     []string
 	TrustedProxies  []string
 	LegacyQueryAuth bool
+	DAVOverHTTP     bool          // app passwords over plain HTTP from other machines
+	DAVRefuse       []string      // patterns of names that WebDAV clients may not make
 	Grace           time.Duration // for running transfers when stopping
 
 	ServicePassword config.Secret
@@ -91,6 +94,7 @@ type Manager struct {
 	auth     *auth.Service
 	dispatch *dispatch.Dispatcher
 	hub      *hub.Hub
+	dav      *dav.Handler
 	server   *http.Server
 }
 
@@ -131,7 +135,12 @@ func (m *Manager) wire(ctx context.Context) error {
 			APIURL: cfg.Discord.API, CDNHosts: cfg.Discord.CDNHosts, AttachmentLimit: cfg.Blobs.Limit,
 			PerSecond: cfg.Discord.PerSecond, SetPerSecond: cfg.Discord.SetPerSecond,
 		},
-		Log: part(cfg.Log, "dispatch"),
+		SelfURL: "http://" + Reachable(cfg.Listener.Addr()),
+		Log:     part(cfg.Log, "dispatch"),
+	})
+	m.dav = dav.New(dav.Options{
+		FS: files, Put: m.dispatch.Put, Bus: m.bus, Alive: m.auth.Alive, PublicURL: cfg.PublicURL, Refuse: cfg.DAVRefuse,
+		Log: part(cfg.Log, "dav"),
 	})
 	mounts := make([]string, 0, len(cfg.Mounts))
 	for path := range cfg.Mounts {
@@ -148,6 +157,7 @@ func (m *Manager) wire(ctx context.Context) error {
 	m.server = &http.Server{
 		Handler: api.New(api.Options{
 			Auth: m.auth, FS: files, Sockets: m.hub, Mounts: cfg.Mounts, Page: cfg.Page, Bus: m.bus,
+			DAV: m.dav.Serve, DAVOverHTTP: cfg.DAVOverHTTP,
 			Health: m.store.Ping, Services: m.services, Debug: debug,
 			LegacyQueryAuth: cfg.LegacyQueryAuth, PublicURL: cfg.PublicURL, PageOrigins: cfg.PageOrigins, TrustedProxies: cfg.TrustedProxies,
 			Log: part(cfg.Log, "http"), Version: cfg.Version,
@@ -188,6 +198,18 @@ func checkKeys(ctx context.Context, store meta.Store, ring crypt.Ring) error {
 // Addr is where the manager listens.
 func (m *Manager) Addr() net.Addr { return m.cfg.Listener.Addr() }
 
+// Reachable is an address for what listens on addr that works on this machine.
+func Reachable(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return addr.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
 // SetupCode makes the first administrator; "" once there are users.
 func (m *Manager) SetupCode() string { return m.auth.SetupCode() }
 
@@ -213,6 +235,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	work.Go(func() error { return m.dispatch.Inform(background) })
 	work.Go(func() error { return m.hub.Run(background) })
 	work.Go(func() error { return m.auth.Run(background) })
+	work.Go(func() error { return m.dav.Run(background) })
 
 	served := make(chan error, 1)
 	go func() { served <- m.server.Serve(m.cfg.Listener) }()
