@@ -1,0 +1,45 @@
+package jail
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+// canIsolate tells whether the system has namespaces.
+const canIsolate = true
+
+// confine gives the child a process group and, alone, its own network without
+// anything on it, its own users of whom it is one without rights outside, and its
+// own processes, which end with it.
+func confine(cmd *exec.Cmd, alone bool) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if alone {
+		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+	}
+	cmd.Cancel = func() error {
+		killGroup(cmd)
+		return cmd.Process.Kill()
+	}
+}
+
+// killGroup ends the child with all that it has started.
+func killGroup(cmd *exec.Cmd) { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+
+// isDenied tells errors of clone and of the mappings for want of permission.
+func isDenied(err error) bool {
+	return errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.ENOSPC) ||
+		errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOSYS)
+}
+
+// peakOf is the largest resident memory of a process that has ended, and of
+// those that it had waited for.
+func peakOf(p *os.ProcessState) int64 {
+	if u, ok := p.SysUsage().(*syscall.Rusage); ok {
+		return int64(u.Maxrss) << 10
+	}
+	return 0
+}
