@@ -173,7 +173,7 @@ type readSettings struct {
 
 func (a *app) readSettings() readSettings {
 	return readSettings{
-		ahead:  a.env.Int("READ_AHEAD", 4, 1, 64, "pieces of 1 MiB that one download fetches at a time"),
+		ahead:  a.env.Int("READ_AHEAD", 16, 1, 64, "pieces of 1 MiB that one download fetches at a time, at most"),
 		memory: a.env.Bytes("READ_MEMORY", 32<<20, 4<<20, "memory for reading ahead, over all downloads"),
 	}
 }

@@ -29,7 +29,7 @@ type body struct {
 const pace = 4 << 10
 
 // readAhead is the size of one read from the connection.
-const readAhead = 32 << 10
+const readAhead = 128 << 10
 
 func newBody(w http.ResponseWriter, r *http.Request, block time.Duration) *body {
 	b := &body{from: r.Body, conn: http.NewResponseController(w), block: block, left: overhead, moved: pace}

@@ -21,8 +21,9 @@ import (
 // them.
 type world struct {
 	options
-	dir string
-	log io.Writer
+	dir    string
+	memory string // a folder in memory, if there is one
+	log    io.Writer
 
 	sandbox, proxy, product *process
 	base                    string // of the product
@@ -63,7 +64,7 @@ func (w *world) start(ctx context.Context) error {
 			return err
 		}
 	}
-	if w.sandbox, err = launch(self, nil, true, "as-sandbox", filepath.Join(w.dir, "sandbox")); err != nil {
+	if w.sandbox, err = launch(self, nil, true, "as-sandbox", filepath.Join(w.memory, "sandbox")); err != nil {
 		return err
 	}
 	if w.proxy, err = launch(self, nil, true, "as-proxy"); err != nil {

@@ -52,9 +52,12 @@ func (s *Sender) Archive(w http.ResponseWriter, r *http.Request, name string, wa
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	h.Set("Accept-Ranges", "none")
 	return s.send(w, r, http.StatusOK, h, size.total(), func(w io.Writer) error {
-		got, err := survey(r.Context(), walk, func(e zipEntry, m Member) error {
-			return writeMember(r.Context(), w, e, m)
-		})
+		q := queue{ctx: r.Context(), w: w}
+		defer q.close()
+		got, err := survey(r.Context(), walk, q.add)
+		if err == nil {
+			err = q.writeAll()
+		}
 		if err != nil {
 			return err
 		}
@@ -99,26 +102,85 @@ func (e zipEntry) sumTo(h hash.Hash) {
 	fmt.Fprintf(h, "%q %t %d %d %d\n", e.name, e.folder, e.size, e.crc32, e.modified.Unix())
 }
 
-func writeMember(ctx context.Context, w io.Writer, e zipEntry, m Member) error {
-	if e.folder {
-		_, err := w.Write(e.localHeader())
+const (
+	// aheadMembers and aheadBytes bound how many members are opened before their
+	// turn: what is open is being fetched, so that many small files do not cost a
+	// round trip each.
+	aheadMembers = 48
+	aheadBytes   = 4 << 20
+)
+
+// queue writes members in order, and opens them earlier.
+type queue struct {
+	ctx   context.Context
+	w     io.Writer
+	open  []opened
+	bytes int64 // of the members in open
+}
+
+type opened struct {
+	zipEntry
+	src io.ReadCloser // nil for a folder
+}
+
+// add opens a member, after writing as many as have to be out of its way.
+func (q *queue) add(e zipEntry, m Member) error {
+	for len(q.open) > 0 && (len(q.open) >= aheadMembers || q.bytes+e.size > aheadBytes) {
+		if err := q.write(); err != nil {
+			return err
+		}
+	}
+	o := opened{zipEntry: e}
+	if !e.folder {
+		var err error
+		if o.src, err = m.Open(q.ctx); err != nil {
+			return err
+		}
+	}
+	q.open = append(q.open, o)
+	q.bytes += e.size
+	return nil
+}
+
+func (q *queue) writeAll() error {
+	for len(q.open) > 0 {
+		if err := q.write(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write writes the first member.
+func (q *queue) write() error {
+	o := q.open[0]
+	q.open[0] = opened{}
+	q.open = q.open[1:]
+	q.bytes -= o.size
+	if o.src == nil {
+		_, err := q.w.Write(o.localHeader())
 		return err
 	}
-	src, err := m.Open(ctx)
-	if err != nil {
+	if _, err := q.w.Write(o.localHeader()); err != nil {
+		return errors.Join(err, o.src.Close())
+	}
+	c := newChecked(q.w)
+	if err := copyAll(c, o.src, o.size); err != nil {
 		return err
 	}
-	if _, err := w.Write(e.localHeader()); err != nil {
-		return errors.Join(err, src.Close())
-	}
-	c := newChecked(w)
-	if err := copyAll(c, src, e.size); err != nil {
-		return err
-	}
-	if c.sum.Sum32() != e.crc32 {
+	if c.sum.Sum32() != o.crc32 {
 		return errChecksum
 	}
 	return nil
+}
+
+// close closes what was opened and not written.
+func (q *queue) close() {
+	for _, o := range q.open {
+		if o.src != nil {
+			_ = o.src.Close() // it was only read, and not to the end
+		}
+	}
 }
 
 // memberName is the name of a member in an archive: one that no program and no
