@@ -2,8 +2,12 @@ package dav
 
 import (
 	"context"
+	"crypto/md5"
+	"crypto/sha1"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"hash"
 	"io"
 	"math"
 	"mime"
@@ -12,6 +16,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"discordcloud/manager/internal/dispatch"
@@ -37,7 +42,7 @@ func (q *request) put() error {
 	if err != nil {
 		return err
 	}
-	sums, named, err := parseChecksums(q.r.Header.Values("OC-Checksum"))
+	sums, announced, err := parseChecksums(q.r.Header.Values("OC-Checksum"))
 	if err != nil {
 		return err
 	}
@@ -47,6 +52,9 @@ func (q *request) put() error {
 	}
 	defer done()
 	body := &pacedBody{r: q.r.Body, rc: http.NewResponseController(q.w), stall: q.Stall}
+	if announced {
+		body.sha1, body.md5 = sha1.New(), md5.New()
+	}
 	finished, err := q.Put(q.ctx(), q.who, dispatch.PutRequest{
 		Folder: q.realFolder(p), Name: p.name(), Size: q.r.ContentLength,
 		Conflict: q.onTaken(), Type: q.contentType(p.name()), ModifiedAt: modified,
@@ -56,8 +64,8 @@ func (q *request) put() error {
 	if err != nil {
 		return putError(err)
 	}
-	if named != "" {
-		q.keepChecksums(finished.Entry, named)
+	if announced {
+		q.keepChecksums(finished.Entry, body.checksums())
 	}
 	h := q.w.Header()
 	h.Set("ETag", etag(finished.Entry))
@@ -170,14 +178,13 @@ func modifiedTime(text string) (t time.Time, told bool, err error) {
 }
 
 // parseChecksums reads OC-Checksum: "SHA1:hex", also several. Sums that we cannot
-// compute are passed over. named are those of them that nothing else keeps.
-func parseChecksums(lines []string) (sums dispatch.Sums, named string, err error) {
+// compute are passed over.
+func parseChecksums(lines []string) (sums dispatch.Sums, announced bool, err error) {
 	bad := refusef(http.StatusBadRequest, "OC-Checksum cannot be read")
-	var kept []string
 	for _, one := range strings.FieldsFunc(strings.Join(lines, " "), func(r rune) bool { return r == ' ' || r == ',' }) {
 		name, text, ok := strings.Cut(one, ":")
 		if !ok {
-			return sums, "", bad
+			return sums, false, bad
 		}
 		var into *[]byte
 		size := 0
@@ -192,24 +199,23 @@ func parseChecksums(lines []string) (sums dispatch.Sums, named string, err error
 			continue
 		}
 		if *into, err = hex.DecodeString(text); err != nil || len(*into) != size {
-			return sums, "", bad
+			return sums, false, bad
 		}
-		if name != "SHA256" {
-			kept = append(kept, name+":"+strings.ToLower(text))
-		}
+		announced = true
 	}
-	return sums, strings.Join(kept, " "), nil
+	return sums, announced, nil
 }
 
-// checksums is where the sums that a client sent along are kept, with the object
-// that they are of: they are void when the file has got another.
+// checksums is where the sums of a file are kept whose client works with them, all
+// that clients know: they ask for another one than they send. With them goes the
+// object that they are of: they are void when the file has got another.
 const checksums = "checksums"
 
-func (q *request) keepChecksums(e cloud.Entry, named string) {
+func (q *request) keepChecksums(e cloud.Entry, all string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(q.ctx()), 10*time.Second)
 	defer cancel()
 	err := q.FS.Store.SetProperties(ctx, e.ID, []meta.PropertyChange{{
-		Property: meta.Property{Space: nsOurs, Name: checksums, Value: []byte(e.Object.String() + " " + named)},
+		Property: meta.Property{Space: nsOurs, Name: checksums, Value: []byte(e.Object.String() + " " + all)},
 	}})
 	if err != nil {
 		q.log.WarnContext(ctx, "checksums not kept", "file", e.ID, "err", err) // clients do without
@@ -221,11 +227,28 @@ type pacedBody struct {
 	r     io.Reader
 	rc    *http.ResponseController
 	stall time.Duration
+
+	mu        sync.Mutex
+	sha1, md5 hash.Hash // nil unless the sums are to be kept
 }
 
 func (b *pacedBody) Read(p []byte) (int, error) {
 	_ = b.rc.SetReadDeadline(time.Now().Add(b.stall)) // of what is no connection: it does not hang either
-	return b.r.Read(p)
+	n, err := b.r.Read(p)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.sha1 != nil {
+		_, _ = b.sha1.Write(p[:n]) // neither fails
+		_, _ = b.md5.Write(p[:n])
+	}
+	return n, err
+}
+
+// checksums are the sums of what was read.
+func (b *pacedBody) checksums() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return fmt.Sprintf("SHA1:%x MD5:%x", b.sha1.Sum(nil), b.md5.Sum(nil))
 }
 
 // done lifts the deadline.
