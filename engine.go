@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"path/filepath"
 	"strings"
 
 	"discordcloud/manager"
+	"discordcloud/pkg/blob/cacheblob"
 	"discordcloud/pkg/blob/discordblob"
 	"discordcloud/pkg/config"
 	"discordcloud/pkg/discord"
@@ -20,6 +22,8 @@ type engine struct {
 	settings discordSettings
 	pool     *discord.Pool
 	posts    *discordblob.Store
+	cache    *cacheblob.Cache // nil if there is none
+	log      *slog.Logger
 }
 
 func openEngine(dis discordSettings, log *slog.Logger) (*engine, error) {
@@ -33,8 +37,29 @@ func openEngine(dis discordSettings, log *slog.Logger) (*engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the store in Discord: %w", err)
 	}
-	return &engine{settings: dis, pool: pool, posts: store}, nil
+	return &engine{settings: dis, pool: pool, posts: store, log: log}, nil
 }
+
+// cacheIn puts a cache of so many bytes, below the data folder, in front of the
+// store; 0 is none.
+func (e *engine) cacheIn(dir string, size int64) (err error) {
+	if size == 0 {
+		return nil
+	}
+	e.cache, err = cacheblob.Open(cacheblob.Options{
+		Store: e.posts, Dir: filepath.Join(dir, "cache"), Size: size, Log: e.log.With("part", "cache"),
+	})
+	return err
+}
+
+// cached is the store behind its cache.
+type cached struct {
+	*cacheblob.Cache
+	posts *discordblob.Store
+}
+
+// Limit is the store's.
+func (c cached) Limit() int64 { return c.posts.Limit() }
 
 // serve lets a manager stand on the engine.
 func (e *engine) serve(cfg *manager.Config) {
@@ -46,6 +71,10 @@ func (e *engine) serve(cfg *manager.Config) {
 	cfg.Debug = map[string]func() any{
 		"discord": func() any { return e.pool.State() },
 		"blobs":   func() any { return e.posts.State() },
+	}
+	if e.cache != nil {
+		cfg.Blobs = cached{e.cache, e.posts}
+		cfg.Debug["cache"] = func() any { return e.cache.State() }
 	}
 }
 

@@ -59,6 +59,9 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 	if err != nil {
 		return err
 	}
+	if err := engine.cacheIn(dir, read.cache); err != nil {
+		return err
+	}
 	cfg, err := managerConfig(dir, listen, secrets, read, log)
 	if err != nil {
 		return err
@@ -129,6 +132,9 @@ func (managerCmd) Run(a *app, ctx *runContext) error {
 	}
 	engine, err := openEngine(dis, log)
 	if err != nil {
+		return err
+	}
+	if err := engine.cacheIn(dir, read.cache); err != nil {
 		return err
 	}
 	cfg, err := managerConfig(dir, listen, secrets, read, log)

@@ -169,13 +169,19 @@ func (a *app) sandboxSettings() sandboxSettings {
 type readSettings struct {
 	ahead  int
 	memory int64
+	cache  int64
 }
 
 func (a *app) readSettings() readSettings {
-	return readSettings{
+	s := readSettings{
+		cache:  a.env.Bytes("CACHE_SIZE", 0, 0, "disk below DATA_DIR for sealed bytes that were read lately, such as 10GiB; 0 for none"),
 		ahead:  a.env.Int("READ_AHEAD", 16, 1, 64, "pieces of 1 MiB that one download fetches at a time, at most"),
 		memory: a.env.Bytes("READ_MEMORY", 32<<20, 4<<20, "memory for reading ahead, over all downloads"),
 	}
+	if s.cache > 0 && s.cache < 8<<20 {
+		a.env.Problemf("CACHE_SIZE", "%s is too little to be of use: at least 8MiB", config.FormatBytes(s.cache))
+	}
+	return s
 }
 
 func (a *app) uploadMemory() int64 {

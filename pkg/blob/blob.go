@@ -39,3 +39,10 @@ type Prefetcher interface {
 	// wait, and promises nothing.
 	Prefetch(refs ...cloud.Ref)
 }
+
+// Forgetter is a Store that keeps copies of what it reads.
+type Forgetter interface {
+	// Forget tells that n bytes from off came out wrong: what is kept of them is
+	// dropped, and the next Get goes to where they come from. n < 0 is to the end.
+	Forget(ref cloud.Ref, off, n int64)
+}

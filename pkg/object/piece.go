@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"discordcloud/pkg/blob"
 	"discordcloud/pkg/chunk"
 	"discordcloud/pkg/cloud"
 	"discordcloud/pkg/crypt"
@@ -77,6 +78,9 @@ func (p *piece) request(ctx context.Context, s *Source, skip int) (done int, err
 		n, err := r.Read(seg.buf[:]) // one segment, as there is room for one
 		if err != nil {
 			s.pool.Put(seg)
+			if f, ok := s.Blobs.(blob.Forgetter); ok && errors.Is(err, cloud.ErrCorrupt) {
+				f.Forget(p.chunk.Ref, span.Off, span.Len) // else it would come again
+			}
 			return done, err
 		}
 		seg.plain = seg.buf[drop:n]
