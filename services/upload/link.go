@@ -94,14 +94,16 @@ func (s *Service) open(conn *packet.Conn, p packet.UploadOpen) error {
 		return cloud.UserErrorf(cloud.ErrUnavailable, "the service is not configured")
 	}
 	old := s.transfers[t.id]
-	open := 0
+	// What an earlier connection opened is kept for a while, but the manager
+	// does not count on it any more.
+	held := 0
 	for _, other := range s.transfers {
-		if other != old && other.isOpen() {
-			open++
+		if other != old && other.isHeld() {
+			held++
 		}
 	}
-	if open >= s.cfg.Worker.Capacity {
-		return cloud.UserErrorf(cloud.ErrUnavailable, "the service has %d uploads already", open)
+	if held >= s.cfg.Worker.Capacity {
+		return cloud.UserErrorf(cloud.ErrUnavailable, "the service has %d uploads already", held)
 	}
 	if old != nil && old.same(t) {
 		t = old

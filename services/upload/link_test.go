@@ -168,6 +168,25 @@ func TestUpload_capacity(t *testing.T) {
 	files[2].mustOpen(t, e.conn)
 }
 
+// What an earlier connection of the manager opened takes no room: the manager
+// does not know of it, and counts on all of the capacity.
+func TestUpload_capacityAfterRestart(t *testing.T) {
+	e := newEnv(t, func(c *upload.Config) { c.Worker.Capacity = 1; c.Grace = time.Hour })
+	first, second := newFile(t, blobtest.Pattern(leaf), leaf), newFile(t, blobtest.Pattern(leaf), leaf)
+	first.mustOpen(t, e.conn)
+	addr := e.m.addr
+	e.m.stop()
+	e.m.start(addr)
+	conn := get(t, e.m.conns, "the service to come back")
+	second.mustOpen(t, conn)
+	if a := first.open(t, conn); a.Success {
+		t.Error("two of one")
+	}
+	closeUpload(t, conn, second)
+	first.mustOpen(t, conn)
+	e.mustSend(first, 0)
+}
+
 func TestUpload_openRefused(t *testing.T) {
 	e := newEnv(t, func(c *upload.Config) { c.Memory = 1 << 20 })
 	for name, size := range map[string][2]int64{

@@ -306,6 +306,13 @@ func (t *transfer) isOpen() bool {
 	return t.ended == nil
 }
 
+// isHeld tells whether the manager that is connected has opened it.
+func (t *transfer) isHeld() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ended == nil && t.conn != nil
+}
+
 // pause waits for d and tells whether conn is still the connection then. It
 // ends early when that, or the transfer, changes.
 func (t *transfer) pause(ctx context.Context, conn *packet.Conn, d time.Duration) (still bool, err error) {
