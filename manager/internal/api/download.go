@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
+	"strings"
 
 	"discordcloud/manager/internal/event"
 	"discordcloud/manager/internal/policy"
@@ -72,8 +72,30 @@ func (a *api) content(q *call) error {
 // maxZips is how many archives a user may fetch at once.
 const maxZips = 4
 
-// sendFolder sends what q's user sees below a folder.
-func (a *api) sendFolder(q *call, folder cloud.Entry, name string) error {
+// maxSelected is how many entries of a folder an archive can be limited to.
+const maxSelected = 1000
+
+// selection is what of a folder is wanted; nil is all of it.
+type selection map[cloud.EntryID]bool
+
+// parseSelection reads ids with commas in between.
+func parseSelection(text string) (selection, error) {
+	if text == "" {
+		return nil, nil
+	}
+	only := selection{}
+	for id := range strings.SplitSeq(text, ",") {
+		n, err := strconv.ParseInt(id, 10, 64)
+		if err != nil || n <= 0 || len(only) == maxSelected {
+			return nil, cloud.UserErrorf(cloud.ErrInvalid, "only is at most %d ids, with commas in between", maxSelected)
+		}
+		only[cloud.EntryID(n)] = true
+	}
+	return only, nil
+}
+
+// sendFolder sends what q's user sees below a folder, or of it what is selected.
+func (a *api) sendFolder(q *call, folder cloud.Entry, name string, only selection) error {
 	if err := policy.Check(q.who, policy.ReadContent, &folder); err != nil {
 		return err
 	}
@@ -91,16 +113,27 @@ func (a *api) sendFolder(q *call, folder cloud.Entry, name string) error {
 	}
 	defer done()
 	return a.sender.Archive(q.w, q.r, name, func(ctx context.Context, visit func([]string, serve.Member) error) error {
-		return q.fs.Walk(ctx, q.who, folder.ID, func(names []string, c *vfs.Content) error {
+		chosen := map[string]bool{} // of the names in the folder, which are unique
+		err := q.fs.Walk(ctx, q.who, folder.ID, func(names []string, c *vfs.Content) error {
+			if len(names) == 1 && only[c.Entry.ID] { // parents come first
+				chosen[names[0]] = true
+			}
+			if only != nil && !chosen[names[0]] {
+				return nil
+			}
 			return visit(names, member(c))
 		})
+		if err == nil && len(chosen) < len(only) {
+			err = fmt.Errorf("archive: %w", cloud.UserErrorf(cloud.ErrNotFound, "not all that is selected is in the folder"))
+		}
+		return err
 	})
 }
 
 func member(c *vfs.Content) serve.Member {
 	return serve.Member{
-		Folder: c.Entry.IsFolder(), Size: c.Size, CRC32: c.Entry.CRC32, Modified: c.Entry.ModifiedAt,
-		Open: func(ctx context.Context) (io.ReadCloser, error) { return c.OpenRange(ctx, 0, -1) },
+		Folder: c.Entry.IsFolder(), ID: c.Entry.Object.String(), Size: c.Size, CRC32: c.Entry.CRC32, Modified: c.Entry.ModifiedAt,
+		Open: c.OpenRange,
 	}
 }
 
@@ -109,7 +142,11 @@ func (a *api) archive(q *call) error {
 	if q.entry.ID != cloud.Root {
 		name = q.entry.Name + ".zip"
 	}
-	return a.sendFolder(q, q.entry, name)
+	only, err := parseSelection(q.r.URL.Query().Get("only"))
+	if err != nil {
+		return err
+	}
+	return a.sendFolder(q, q.entry, name, only)
 }
 
 func (a *api) services(q *call) error {

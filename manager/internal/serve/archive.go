@@ -15,70 +15,135 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"discordcloud/pkg/cloud"
 )
 
 // Member is a file or folder to be put into an archive.
 type Member struct {
-	Folder   bool
+	Folder bool
+	// ID names the bytes of a file: it is another if they are others.
+	ID       string
 	Size     int64  // of a file
 	CRC32    uint32 // of a file
 	Modified time.Time
-	Open     func(ctx context.Context) (io.ReadCloser, error)
+	// Open reads n bytes from off; all of them, or it ends with an error.
+	Open func(ctx context.Context, off, n int64) (io.ReadCloser, error)
 }
 
 // Walk calls visit for each member of an archive, parents before children, with
 // the names of its path, which visit does not keep.
 type Walk func(ctx context.Context, visit func(names []string, m Member) error) error
 
-var errTreeChanged = errors.New("the folder changed while it was sent")
+var errTreeChanged = cloud.UserErrorf(cloud.ErrUnavailable, "the folder changed while it was sent")
 
-// Archive answers a GET or HEAD with a zip archive, of stored files only, whose
-// length is told in front. It walks three times (to know the length, for the
-// files, for the directory at the end) and keeps nothing of it in memory; if the
-// walks differ, the connection is broken. Errors are as of Content.
+// Archive answers a GET or HEAD with a zip archive, of stored files only. Its
+// length and a strong entity tag are known in front, so that it is sent as
+// Content sends a file: with ranges and conditions. It walks up to three times
+// (to know the whole, for the files, for the directory at the end) and keeps
+// nothing of it in memory; of a range it opens only the members that lie in it.
+// If the walks differ, the connection is broken. Errors are as of Content.
 func (s *Sender) Archive(w http.ResponseWriter, r *http.Request, name string, walk Walk) error {
-	var size zipSize
-	plan, err := survey(r.Context(), walk, func(e zipEntry, _ Member) error {
-		size.add(e)
+	a := archive{walk: walk}
+	var err error
+	a.plan, err = survey(r.Context(), walk, func(e zipEntry, _ Member) error {
+		a.size.add(e)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	h := http.Header{}
-	h.Set("Content-Type", "application/zip")
-	h.Set("Content-Disposition", Disposition("attachment", name))
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
-	h.Set("Accept-Ranges", "none")
-	return s.send(w, r, http.StatusOK, h, size.total(), func(w io.Writer) error {
-		q := queue{ctx: r.Context(), w: w}
+	return s.Content(w, r, File{
+		Name: name, Type: "application/zip", ETag: fmt.Sprintf(`"zip-%x"`, a.plan[:16]), Size: a.size.total(), Send: a.send,
+	})
+}
+
+// archive is what is known of an archive in front.
+type archive struct {
+	walk Walk
+	plan []byte // sum over all that shapes it
+	size zipSize
+}
+
+// send writes one range. Its last byte is held back until it is sure that the tree
+// is still the one that was surveyed.
+func (a *archive) send(ctx context.Context, w io.Writer, r Range) error {
+	v := &window{w: w, from: r.Offset, to: r.Offset + r.Length}
+	directory := a.size.local + a.size.content
+	if v.from < directory {
+		q := queue{ctx: ctx, w: v}
 		defer q.close()
-		got, err := survey(r.Context(), walk, q.add)
-		if err == nil {
-			err = q.writeAll()
-		}
-		if err != nil {
+		if err := a.again(ctx, q.add); err != nil {
 			return err
 		}
-		if !bytes.Equal(got, plan) {
-			return errTreeChanged
+		if err := q.writeAll(); err != nil {
+			return err
 		}
-		var offset zipSize
-		got, err = survey(r.Context(), walk, func(e zipEntry, _ Member) error {
-			_, err := w.Write(e.centralHeader(offset.local + offset.content))
-			offset.add(e)
+	}
+	v.seek(directory)
+	if v.to > directory {
+		var at zipSize
+		err := a.again(ctx, func(e zipEntry, _ Member) error {
+			_, err := v.Write(e.centralHeader(at.local + at.content))
+			at.add(e)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		if !bytes.Equal(got, plan) {
-			return errTreeChanged
+		if _, err := v.Write(a.size.end()); err != nil {
+			return err
 		}
-		_, err = w.Write(size.end())
-		return err
-	})
+	}
+	_, err := w.Write(v.last[:])
+	return err
+}
+
+// again walks once more, and fails if it is not the same walk.
+func (a *archive) again(ctx context.Context, visit func(zipEntry, Member) error) error {
+	got, err := survey(ctx, a.walk, visit)
+	if err == nil && !bytes.Equal(got, a.plan) {
+		err = errTreeChanged
+	}
+	return err
+}
+
+// window lets through the range [from, to) of what is written to it, but for the
+// last byte, which it keeps.
+type window struct {
+	w        io.Writer
+	from, to int64
+	pos      int64 // of what is written next
+	last     [1]byte
+}
+
+// seek goes to pos without writing.
+func (v *window) seek(pos int64) { v.pos = pos }
+
+// overlap is the part of n bytes at pos that is wanted.
+func (v *window) overlap(pos, n int64) (off, length int64) {
+	off = min(max(v.from-pos, 0), n)
+	return off, max(min(v.to-pos, n)-off, 0)
+}
+
+// Write takes all of p and passes on what is wanted.
+func (v *window) Write(p []byte) (int, error) {
+	off, n := v.overlap(v.pos, int64(len(p)))
+	v.pos += int64(len(p))
+	if n == 0 {
+		return len(p), nil
+	}
+	part := p[off : off+n]
+	if v.pos >= v.to {
+		v.last[0] = part[n-1]
+		part = part[:n-1]
+	}
+	if len(part) > 0 {
+		if _, err := v.w.Write(part); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
 }
 
 // survey walks once and gives a sum over all that shapes the archive.
@@ -89,7 +154,7 @@ func survey(ctx context.Context, walk Walk, visit func(zipEntry, Member) error) 
 		if !m.Folder {
 			e.size, e.crc32 = m.Size, m.CRC32
 		}
-		e.sumTo(sum)
+		e.sumTo(sum, m.ID)
 		return visit(e, m)
 	})
 	if err != nil {
@@ -98,8 +163,8 @@ func survey(ctx context.Context, walk Walk, visit func(zipEntry, Member) error) 
 	return sum.Sum(nil), nil
 }
 
-func (e zipEntry) sumTo(h hash.Hash) {
-	fmt.Fprintf(h, "%q %t %d %d %d\n", e.name, e.folder, e.size, e.crc32, e.modified.Unix())
+func (e zipEntry) sumTo(h hash.Hash, id string) {
+	fmt.Fprintf(h, "%q %t %d %d %d %q\n", e.name, e.folder, e.size, e.crc32, e.modified.Unix(), id)
 }
 
 const (
@@ -110,17 +175,21 @@ const (
 	aheadBytes   = 4 << 20
 )
 
-// queue writes members in order, and opens them earlier.
+// queue writes members in order, and opens them earlier. Of those that are not in
+// the window it opens nothing.
 type queue struct {
 	ctx   context.Context
-	w     io.Writer
+	w     *window
+	pos   int64 // of the member that is added next
 	open  []opened
 	bytes int64 // of the members in open
 }
 
 type opened struct {
 	zipEntry
-	src io.ReadCloser // nil for a folder
+	pos    int64         // of the header
+	off, n int64         // of the content, what is wanted
+	src    io.ReadCloser // nil if that is nothing
 }
 
 // add opens a member, after writing as many as have to be out of its way.
@@ -130,15 +199,19 @@ func (q *queue) add(e zipEntry, m Member) error {
 			return err
 		}
 	}
-	o := opened{zipEntry: e}
-	if !e.folder {
+	o := opened{zipEntry: e, pos: q.pos}
+	head := int64(sizeLocal + len(e.name))
+	q.pos += head + e.size
+	if o.off, o.n = q.w.overlap(o.pos+head, e.size); o.n > 0 {
 		var err error
-		if o.src, err = m.Open(q.ctx); err != nil {
+		if o.src, err = m.Open(q.ctx, o.off, o.n); err != nil {
 			return err
 		}
+	} else if _, n := q.w.overlap(o.pos, head); n == 0 {
+		return nil
 	}
 	q.open = append(q.open, o)
-	q.bytes += e.size
+	q.bytes += o.n
 	return nil
 }
 
@@ -156,19 +229,21 @@ func (q *queue) write() error {
 	o := q.open[0]
 	q.open[0] = opened{}
 	q.open = q.open[1:]
-	q.bytes -= o.size
+	q.bytes -= o.n
+	q.w.seek(o.pos)
+	_, err := q.w.Write(o.localHeader())
 	if o.src == nil {
-		_, err := q.w.Write(o.localHeader())
 		return err
 	}
-	if _, err := q.w.Write(o.localHeader()); err != nil {
+	if err != nil {
 		return errors.Join(err, o.src.Close())
 	}
+	q.w.seek(q.w.pos + o.off)
 	c := newChecked(q.w)
-	if err := copyAll(c, o.src, o.size); err != nil {
+	if err := copyAll(c, o.src, o.n); err != nil {
 		return err
 	}
-	if c.sum.Sum32() != o.crc32 {
+	if o.n == o.size && c.sum.Sum32() != o.crc32 {
 		return errChecksum
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -21,6 +22,7 @@ import (
 
 	"discordcloud/manager/internal/serve"
 	"discordcloud/pkg/blob/blobtest"
+	"discordcloud/pkg/cloud"
 )
 
 // tree is a Walk over paths; one that ends in "/" is a folder.
@@ -35,7 +37,10 @@ func (tr tree) walk(_ context.Context, visit func([]string, serve.Member) error)
 	for _, e := range tr {
 		m := serve.Member{
 			Folder: strings.HasSuffix(e.path, "/"), Size: int64(len(e.plain)), CRC32: crc32.ChecksumIEEE(e.plain), Modified: modified,
-			Open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(e.plain)), nil },
+			ID: fmt.Sprintf("%x", sha256.Sum256(e.plain)),
+			Open: func(_ context.Context, off, n int64) (io.ReadCloser, error) {
+				return io.NopCloser(bytes.NewReader(e.plain[off : off+n])), nil
+			},
 		}
 		if err := visit(strings.Split(strings.TrimSuffix(e.path, "/"), "/"), m); err != nil {
 			return err
@@ -97,6 +102,80 @@ func TestArchive(t *testing.T) {
 	}
 	otherPrograms(t, w.Body.Bytes())
 	otherPrograms(t, archive(t, http.MethodGet, tree{}.walk).Body.Bytes())
+}
+
+// Every range of an archive is the same bytes as of the whole, and opens no more
+// than lies in it.
+func TestArchive_Ranges(t *testing.T) {
+	tr := tree{{"docs/", nil}, {"docs/a", []byte("hello")}, {"docs/none", nil}, {"b.bin", blobtest.Pattern(70_000)}, {"c", []byte("!")}}
+	whole := archive(t, http.MethodGet, tr.walk)
+	all, tag := whole.Body.Bytes(), whole.Header().Get("ETag")
+	if tag == "" || whole.Header().Get("Accept-Ranges") != "bytes" {
+		t.Fatalf("headers %v", whole.Header())
+	}
+	opened := int64(0)
+	walk := func(ctx context.Context, visit func([]string, serve.Member) error) error {
+		return tr.walk(ctx, func(names []string, m serve.Member) error {
+			open := m.Open
+			m.Open = func(ctx context.Context, off, n int64) (io.ReadCloser, error) {
+				opened += n
+				return open(ctx, off, n)
+			}
+			return visit(names, m)
+		})
+	}
+	ask := func(header ...string) *httptest.ResponseRecorder {
+		t.Helper()
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		if err := new(serve.Sender).Archive(w, r, "x.zip", walk); err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	check := func(from, to int) { // closed
+		t.Helper()
+		opened = 0
+		w := ask("Range", fmt.Sprintf("bytes=%d-%d", from, to), "If-Range", tag)
+		if w.Code != http.StatusPartialContent || !bytes.Equal(w.Body.Bytes(), all[from:to+1]) || w.Header().Get("ETag") != tag {
+			t.Fatalf("%d-%d: %d, %d bytes, ETag %s", from, to, w.Code, w.Body.Len(), w.Header().Get("ETag"))
+		}
+		if most := int64(to - from + 1); opened > most {
+			t.Errorf("%d-%d: opened %d bytes", from, to, opened)
+		}
+	}
+	last := len(all) - 1
+	for at := 0; at <= last; at++ {
+		if at < 400 || at > last-900 || at%97 == 0 {
+			check(at, at)
+			check(at, min(at+50, last))
+			check(at, last)
+			check(0, at)
+		}
+	}
+	if w := ask("Range", fmt.Sprintf("bytes=%d-", len(all))); w.Code != http.StatusRequestedRangeNotSatisfiable {
+		t.Errorf("behind the end: %d", w.Code)
+	}
+	if w := ask("If-None-Match", tag); w.Code != http.StatusNotModified {
+		t.Errorf("If-None-Match: %d", w.Code)
+	}
+	if w := ask("Range", "bytes=0-9,100-109"); w.Code != http.StatusPartialContent || !bytes.Contains(w.Body.Bytes(), all[100:110]) {
+		t.Errorf("two ranges: %d", w.Code)
+	}
+	for name, change := range map[string]func(){
+		"content": func() { tr[3].plain = append([]byte("x"), tr[3].plain[1:]...) },
+		"name":    func() { tr[4].path = "d" },
+		"more":    func() { tr = append(tr, treeEntry{"e", nil}) },
+	} {
+		change()
+		w := ask("Range", "bytes=0-9", "If-Range", tag)
+		if w.Code != http.StatusOK || w.Header().Get("ETag") == tag {
+			t.Errorf("%s: %d with ETag %s: a part of another archive", name, w.Code, w.Header().Get("ETag"))
+		}
+		tag = w.Header().Get("ETag")
+	}
 }
 
 // otherPrograms lets what is installed test an archive.
@@ -216,8 +295,8 @@ func TestArchive_Above4GiB(t *testing.T) {
 		t.Fatal(err)
 	}
 	walk := func(ctx context.Context, visit func([]string, serve.Member) error) error {
-		m := serve.Member{Size: size, CRC32: sum.Sum32(), Open: func(context.Context) (io.ReadCloser, error) {
-			return io.NopCloser(io.LimitReader(zeros{}, size)), nil
+		m := serve.Member{Size: size, CRC32: sum.Sum32(), Open: func(_ context.Context, _, n int64) (io.ReadCloser, error) {
+			return io.NopCloser(io.LimitReader(zeros{}, n)), nil
 		}}
 		if err := visit([]string{"big"}, m); err != nil {
 			return err
@@ -300,7 +379,10 @@ func TestArchive_Changes(t *testing.T) {
 					}
 					return before.walk(ctx, visit)
 				})
-				t.Errorf("%s in walk %d: ended with %v", name, change, err)
+				if !errors.Is(err, cloud.ErrUnavailable) { // before the first byte, else it panics
+					t.Errorf("%s in walk %d: ended with %v", name, change, err)
+				}
+				w.WriteHeader(http.StatusServiceUnavailable)
 			}))
 			if err := fetch(srv); err == nil {
 				t.Errorf("%s in walk %d: the client took it for whole", name, change)
@@ -316,6 +398,9 @@ func fetch(srv *httptest.Server) error {
 		return err
 	}
 	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return errors.New(res.Status)
+	}
 	_, err = io.Copy(io.Discard, res.Body)
 	return err
 }

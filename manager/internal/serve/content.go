@@ -22,6 +22,9 @@ type File struct {
 	Inline bool
 	// Open reads n bytes from off; all of them, or it ends with an error.
 	Open func(ctx context.Context, off, n int64) (io.ReadCloser, error)
+	// Send writes a range; all of it, or it ends with an error. It goes in place of
+	// Open.
+	Send func(ctx context.Context, w io.Writer, r Range) error
 }
 
 // Content answers a GET or HEAD with a file, or the ranges of it that are asked
@@ -91,6 +94,9 @@ func (s *Sender) empty(w http.ResponseWriter, h http.Header, status int) error {
 }
 
 func (f File) copy(ctx context.Context, w io.Writer, r Range) error {
+	if f.Send != nil {
+		return f.Send(ctx, w, r)
+	}
 	src, err := f.Open(ctx, r.Offset, r.Length)
 	if err != nil {
 		return err
@@ -111,20 +117,31 @@ func (s *Sender) sendParts(w http.ResponseWriter, r *http.Request, h http.Header
 	h.Set("Content-Type", "multipart/byteranges; boundary="+boundary)
 	return s.send(w, r, http.StatusPartialContent, h, length, func(w io.Writer) error {
 		for i, part := range ranges {
-			src, err := f.Open(r.Context(), part.Offset, part.Length)
-			if err != nil {
-				return err
-			}
-			if _, err := io.WriteString(w, heads[i]); err != nil {
-				return errors.Join(err, src.Close())
-			}
-			if err := copyAll(w, src, part.Length); err != nil {
+			// Its headers go out with its first bytes: what fails before may still be
+			// answered.
+			if err := f.copy(r.Context(), &headed{w: w, head: heads[i]}, part); err != nil {
 				return err
 			}
 		}
 		_, err := io.WriteString(w, end)
 		return err
 	})
+}
+
+// headed writes head in front of the first bytes.
+type headed struct {
+	w    io.Writer
+	head string
+}
+
+func (h *headed) Write(p []byte) (int, error) {
+	if h.head != "" {
+		if _, err := io.WriteString(h.w, h.head); err != nil {
+			return 0, err
+		}
+		h.head = ""
+	}
+	return h.w.Write(p)
 }
 
 func contentRange(r Range, size int64) string {
