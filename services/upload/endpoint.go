@@ -24,6 +24,7 @@ import (
 //	         408  the client is too slow
 //	         409  the chunk is stored with other bytes
 //	         500  not a form that can be read, or not stored
+//	         507  the store is full
 //	         503  too much to do, or the manager is gone: again later
 //	other    404
 //
@@ -104,6 +105,9 @@ func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		status = http.StatusBadRequest // nobody reads it
 	case errors.Is(err, errForm):
 		text = "the body cannot be read as a form of id, chunk and file"
+	case errors.Is(err, errStore) && errors.Is(err, cloud.ErrFull):
+		status = http.StatusInsufficientStorage
+		log = s.log.WarnContext
 	case errors.Is(err, errStore):
 		log = s.log.WarnContext
 		if _, told := errors.AsType[*cloud.UserError](err); !told {

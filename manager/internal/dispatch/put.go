@@ -295,6 +295,9 @@ func (d *Dispatcher) post(ctx context.Context, address string, form *partForm) e
 	}
 	defer func() { _ = answer.Body.Close() }() // it was read, or does not matter
 	text, _ := io.ReadAll(io.LimitReader(answer.Body, 1<<10))
+	if answer.StatusCode == http.StatusInsufficientStorage {
+		return fmt.Errorf("send part: %w", cloud.ErrFull)
+	}
 	if answer.StatusCode != http.StatusOK {
 		return fmt.Errorf("send part: %w: status %d: %s", cloud.ErrUnavailable, answer.StatusCode, short(string(text)))
 	}
