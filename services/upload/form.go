@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"mime/multipart"
 	"net/http"
 	"strconv"
 
@@ -50,16 +49,16 @@ func (f *form) read(ctx context.Context, r *http.Request, b *body) error {
 	if r.ContentLength > largest+overhead && largest > 0 {
 		return cloud.UserErrorf(cloud.ErrInvalid, "the body is longer than any chunk")
 	}
-	parts := multipart.NewReader(b.r, params["boundary"])
+	parts := newMultipartReader(b.r, params["boundary"])
 	for {
-		p, err := parts.NextRawPart()
+		p, err := parts.next()
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
 			return b.explain(err)
 		}
-		switch p.FormName() {
+		switch p.name {
 		case "id":
 			err = f.readID(p, b)
 		case "chunk":
@@ -69,7 +68,7 @@ func (f *form) read(ctx context.Context, r *http.Request, b *body) error {
 		case "file":
 			err = f.readFile(ctx, p, b, min(largest, lengthOr(r, largest)))
 		default:
-			if p.FileName() != "" {
+			if p.file != "" {
 				err = fmt.Errorf("%w: a file of another name", errForm)
 			} // other fields are read over, within the overhead
 		}
