@@ -16,6 +16,7 @@ type adminCmd struct {
 	AppPassword   appPasswordCmd   `cmd:"" help:"Make a password for WebDAV and print it; it is told once. The page lists and revokes them."`
 	Users         usersCmd         `cmd:"" help:"List the users."`
 	Config        configCmd        `cmd:"" help:"Print the configuration in force, without its secrets."`
+	Thumbnails    thumbnailsCmd    `cmd:"" help:"Show how many thumbnails there are, or have them made again."`
 	Check         checkCmd         `cmd:"" help:"Check the database for damage."`
 }
 

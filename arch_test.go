@@ -37,6 +37,9 @@ var never = map[string][]string{
 	"pkg/object":                {"net", "database/sql", "pkg/discord"},
 	"pkg/config":                {"pkg/discord", "pkg/blob"},
 	"tools":                     {"manager/internal"},
+	"manager/internal/thumbs":   {"net/http", "database/sql", "manager/internal/api", "manager/internal/hub"},
+	"services/thumbnail":        {"pkg/discord", "pkg/blob", "pkg/crypt"},
+	"services/thumbnail/decode": {"pkg", "log/slog"},
 	"services/worker":           {"pkg/discord", "pkg/blob", "pkg/crypt"},
 }
 

@@ -74,7 +74,13 @@ func (c *client) servicesReady(n int) {
 		if err := c.do(c.t.Context(), "GET", "/api/services", nil, &got); err != nil {
 			return false
 		}
-		return len(got.Services) == n
+		uploads := 0
+		for _, s := range got.Services {
+			if s.Type == packet.ServiceUpload {
+				uploads++
+			}
+		}
+		return uploads == n
 	})
 }
 

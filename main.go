@@ -19,6 +19,7 @@ import (
 
 	"discordcloud/pkg/cloud"
 	"discordcloud/pkg/config"
+	"discordcloud/services/thumbnail/decode"
 )
 
 // Exit codes: 1 something failed, 2 the configuration or the command line is
@@ -34,9 +35,12 @@ type commands struct {
 	Serve         serveCmd         `cmd:"" default:"withargs" help:"Run everything in one process (the default)."`
 	Manager       managerCmd       `cmd:"" help:"Run the manager alone; services connect to it."`
 	UploadService uploadServiceCmd `cmd:"" help:"Run one upload service that connects to a manager."`
-	Sandbox       sandboxCmd       `cmd:"" help:"Run the Discord-compatible sandbox alone."`
-	Admin         adminCmd         `cmd:"" help:"Look after a server: users, configuration, database."`
-	Version       versionCmd       `cmd:"" help:"Print the version."`
+
+	ThumbnailService thumbnailServiceCmd `cmd:"" help:"Run one thumbnail service that connects to a manager."`
+
+	Sandbox sandboxCmd `cmd:"" help:"Run the Discord-compatible sandbox alone."`
+	Admin   adminCmd   `cmd:"" help:"Look after a server: users, configuration, database."`
+	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
 // app is what every command gets.
@@ -49,6 +53,10 @@ type app struct {
 }
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == decodeCommand {
+		// A child of a thumbnail service: no settings, no signals, nothing but that.
+		os.Exit(decode.Main(os.Stdin, os.Stdout))
+	}
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

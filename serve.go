@@ -17,6 +17,7 @@ import (
 	"discordcloud/pkg/crypt"
 	"discordcloud/pkg/object"
 	"discordcloud/pkg/packet"
+	"discordcloud/services/thumbnail"
 	"discordcloud/services/upload"
 	"discordcloud/services/worker"
 	"discordcloud/web"
@@ -31,6 +32,7 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 	dir := a.dataDir()
 	listen, secrets, dis, box, read := a.listenSettings(), a.secretSettings(), a.discordSettings(), a.sandboxSettings(), a.readSettings()
 	services := a.uploadServices()
+	previews, previewCapacity, thumbs := a.thumbnailServices(), a.thumbnailCapacity(), a.thumbnailSettings()
 	memory, capacity := a.uploadMemory(), a.capacity()
 	a.needSomeSecrets(secrets)
 	if err := a.checked(); err != nil {
@@ -67,6 +69,7 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 		return err
 	}
 	engine.serve(&cfg)
+	cfg.ThumbnailsHere, cfg.ThumbnailCache = thumbs.here, thumbs.cache
 
 	var uploads []*upload.Service
 	cfg.Mounts = map[string]http.Handler{}
@@ -85,6 +88,16 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 		uploads = append(uploads, s)
 		cfg.Mounts[path] = s.Handler()
 	}
+	var makers []*thumbnail.Service
+	for i := range previews {
+		s, err := newThumbnailService(worker.Config{
+			ManagerURL: dialURL(cfg.Listener.Addr()), Password: packet.Secret(secrets.password.Reveal()), Capacity: previewCapacity,
+		}, log.With("part", "thumbnail", "service", i+1))
+		if err != nil {
+			return errors.Join(err, cfg.Listener.Close())
+		}
+		makers = append(makers, s)
+	}
 	m, err := newManager(ctx, cfg)
 	if err != nil {
 		return err
@@ -97,6 +110,9 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 	var group errgroup.Group
 	group.Go(func() error { return engine.run(stopping) })
 	for _, s := range uploads {
+		group.Go(func() error { return s.Run(stopping) })
+	}
+	for _, s := range makers {
 		group.Go(func() error { return s.Run(stopping) })
 	}
 	err = m.Run(ctx)
@@ -127,6 +143,7 @@ func (managerCmd) Run(a *app, ctx *runContext) error {
 	listen, secrets, dis, read := a.listenSettings(), a.secretSettings(), a.discordSettings(), a.readSettings()
 	a.env.Need(secretNames...)
 	a.env.Need("DISCORD_BOT_TOKEN")
+	thumbs := a.thumbnailSettings()
 	if err := a.checked(); err != nil {
 		return err
 	}
@@ -142,6 +159,7 @@ func (managerCmd) Run(a *app, ctx *runContext) error {
 		return err
 	}
 	engine.serve(&cfg)
+	cfg.ThumbnailsHere, cfg.ThumbnailCache = thumbs.here, thumbs.cache
 	m, err := newManager(ctx, cfg)
 	if err != nil {
 		return err

@@ -212,6 +212,31 @@ func (a *app) uploadServices() int {
 	return a.env.Int("UPLOAD_SERVICES", 3, 0, 32, "upload services in the process of serve")
 }
 
+type thumbnailSettings struct {
+	here  bool
+	cache int64
+}
+
+// thumbnailSettings are those of a manager.
+func (a *app) thumbnailSettings() thumbnailSettings {
+	store := a.env.String("THUMBNAIL_STORE", "discord", "where thumbnails are kept, sealed: discord, or disk for DATA_DIR")
+	if store != "discord" && store != "disk" {
+		a.env.Problemf("THUMBNAIL_STORE", "%q is neither discord nor disk", store)
+	}
+	return thumbnailSettings{
+		here:  store == "disk",
+		cache: a.env.Bytes("THUMBNAIL_CACHE", 256<<20, 1<<20, "thumbnails kept in DATA_DIR for quick reading, sealed"),
+	}
+}
+
+func (a *app) thumbnailServices() int {
+	return a.env.Int("THUMBNAIL_SERVICES", 1, 0, 16, "thumbnail services in the process of serve")
+}
+
+func (a *app) thumbnailCapacity() int {
+	return a.env.Int("THUMBNAIL_CAPACITY", 2, 1, 16, "thumbnails that one service makes at the same time")
+}
+
 // declareAll declares every setting of every command, for printing.
 func (a *app) declareAll() {
 	a.dataDir()
@@ -221,6 +246,9 @@ func (a *app) declareAll() {
 	a.sandboxSettings()
 	a.readSettings()
 	a.uploadServices()
+	a.thumbnailServices()
+	a.thumbnailCapacity()
+	a.thumbnailSettings()
 	a.capacity()
 	a.uploadMemory()
 	a.serviceSettings()

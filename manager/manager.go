@@ -28,6 +28,7 @@ import (
 	"discordcloud/manager/internal/hub"
 	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/meta/sqlmeta"
+	"discordcloud/manager/internal/thumbs"
 	"discordcloud/manager/internal/vfs"
 	"discordcloud/pkg/blob"
 	"discordcloud/pkg/cloud"
@@ -79,6 +80,10 @@ type Config struct {
 	Blobs   Blobs
 	Read    object.Limits
 
+	// ThumbnailsHere keeps thumbnails below DataDir, not in Blobs.
+	ThumbnailsHere bool
+	ThumbnailCache int64 // bytes of them that are kept below DataDir in any case
+
 	Page    fs.FS
 	Mounts  map[string]http.Handler // upload handlers of services in this process, by path
 	Debug   map[string]func() any   // further facts for administrators
@@ -94,6 +99,7 @@ type Manager struct {
 	auth     *auth.Service
 	dispatch *dispatch.Dispatcher
 	hub      *hub.Hub
+	thumbs   *thumbs.Thumbs
 	dav      *dav.Handler
 	server   *http.Server
 }
@@ -142,21 +148,25 @@ func (m *Manager) wire(ctx context.Context) error {
 		FS: files, Put: m.dispatch.Put, Bus: m.bus, Alive: m.auth.Alive, PublicURL: cfg.PublicURL, Refuse: cfg.DAVRefuse,
 		Log: part(cfg.Log, "dav"),
 	})
+	if err := m.wireThumbs(); err != nil {
+		return err
+	}
+	files.Listed = func(entries []cloud.Entry) { m.thumbs.Want(thumbs.PriorityListed, entries...) }
 	mounts := make([]string, 0, len(cfg.Mounts))
 	for path := range cfg.Mounts {
 		mounts = append(mounts, path)
 	}
 	slices.Sort(mounts)
 	m.hub = hub.New(hub.Options{
-		Auth: m.auth, FS: files, Dispatch: m.dispatch, Bus: m.bus,
+		Auth: m.auth, FS: files, Dispatch: m.dispatch, Bus: m.bus, Thumbs: m.thumbs,
 		PageOrigins: cfg.PageOrigins, PublicURL: cfg.PublicURL, TrustedProxies: cfg.TrustedProxies, Mounts: mounts,
 		ServicePassword: cfg.ServicePassword.Reveal(), LegacyQueryAuth: cfg.LegacyQueryAuth, Log: part(cfg.Log, "hub"),
 	})
-	debug := map[string]func() any{"dispatch": m.dispatch.Debug, "hub": m.hub.Debug}
+	debug := map[string]func() any{"dispatch": m.dispatch.Debug, "hub": m.hub.Debug, "thumbnails": m.thumbs.Debug}
 	maps.Copy(debug, cfg.Debug)
 	m.server = &http.Server{
 		Handler: api.New(api.Options{
-			Auth: m.auth, FS: files, Sockets: m.hub, Mounts: cfg.Mounts, Page: cfg.Page, Bus: m.bus,
+			Auth: m.auth, FS: files, Sockets: m.hub, Mounts: cfg.Mounts, Page: cfg.Page, Bus: m.bus, Thumbs: m.thumbs,
 			DAV: m.dav.Serve, DAVOverHTTP: cfg.DAVOverHTTP,
 			Health: m.store.Ping, Services: m.services, Debug: debug,
 			LegacyQueryAuth: cfg.LegacyQueryAuth, PublicURL: cfg.PublicURL, PageOrigins: cfg.PageOrigins, TrustedProxies: cfg.TrustedProxies,
@@ -233,7 +243,13 @@ func (m *Manager) Run(ctx context.Context) error {
 	var work errgroup.Group
 	work.Go(func() error { return m.dispatch.Run(background) })
 	work.Go(func() error { return m.dispatch.Inform(background) })
-	work.Go(func() error { return m.hub.Run(background) })
+	thumbsContext, stopThumbs := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopThumbs()
+	work.Go(func() error {
+		defer stopThumbs() // when its services have left
+		return m.hub.Run(background)
+	})
+	work.Go(func() error { return m.thumbs.Run(thumbsContext) })
 	work.Go(func() error { return m.auth.Run(background) })
 	work.Go(func() error { return m.dav.Run(background) })
 

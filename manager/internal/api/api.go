@@ -21,6 +21,7 @@ import (
 	"discordcloud/manager/internal/event"
 	"discordcloud/manager/internal/policy"
 	"discordcloud/manager/internal/serve"
+	"discordcloud/manager/internal/thumbs"
 	"discordcloud/manager/internal/vfs"
 )
 
@@ -29,6 +30,9 @@ type Options struct {
 	Auth *auth.Service
 	FS   *vfs.FS
 	Bus  *event.Bus // tells when sessions end, and with them what they carry
+	// Thumbs gives previews, and the services that make them what they need; nil
+	// is without.
+	Thumbs *thumbs.Thumbs
 	// Sockets gets each websocket upgrade, whatever its path, except below a
 	// mount.
 	Sockets http.Handler

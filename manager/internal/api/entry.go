@@ -25,7 +25,11 @@ func (a *api) showEntry(q *call) error {
 	if err != nil {
 		return err
 	}
-	return q.answer(map[string]any{"entry": record, "path": pathRecords(path)})
+	answer := map[string]any{"entry": record, "path": pathRecords(path)}
+	if facts := a.mediaFacts(q); facts != nil {
+		answer["media"] = facts
+	}
+	return q.answer(answer)
 }
 
 func (a *api) children(q *call) error {

@@ -27,6 +27,10 @@ type route struct {
 	on finder
 	// ticket lets it be asked with a ticket in the query.
 	ticket bool
+	// job lets it be asked by the thumbnail service that has the path's {job}.
+	job bool
+	// free leaves it out of the count of what somebody known may ask for.
+	free bool
 	// body is the longest body, in bytes; 0 is 16 KiB.
 	body   int64
 	handle func(*call) error
@@ -101,8 +105,10 @@ func (rt *route) open() bool {
 // admit tells who asks and finds what it is about.
 func (a *api) admit(q *call, rt *route) error {
 	err := a.identify(q, rt)
-	if limited := a.rates.take(a.rateKey(q)); limited != nil {
-		return limited // guessing counts too
+	if !rt.free || err != nil || q.who.Role == policy.Nobody {
+		if limited := a.rates.take(a.rateKey(q)); limited != nil {
+			return limited // guessing counts too
+		}
 	}
 	if err != nil {
 		return err
@@ -120,6 +126,9 @@ func (a *api) admit(q *call, rt *route) error {
 func (a *api) identify(q *call, rt *route) (err error) {
 	if rt.open() {
 		return nil
+	}
+	if rt.job {
+		return a.identifyJob(q)
 	}
 	if token := bearer(q.r); token != "" {
 		q.who, err = a.Auth.Verify(q.ctx(), token)

@@ -34,6 +34,8 @@ func (a *api) routes() []route {
 		{method: "GET", path: "/api/entries/{id}/content", do: policy.ReadContent, on: byID, ticket: true, handle: a.content},
 		{method: "GET", path: "/api/entries/{id}/archive", do: policy.ReadContent, on: byID, ticket: true, handle: a.archive},
 		{method: "GET", path: "/api/search", do: policy.FindEntries, handle: a.search},
+		{method: "GET", path: "/api/entries/{id}/thumbnail", do: policy.ReadContent, on: byID, ticket: true, free: true, handle: a.thumbnail},
+		{method: "GET", path: "/api/thumbnail-jobs/{job}/source", do: policy.ReadJob, on: ofJob, job: true, free: true, handle: a.jobSource},
 		{method: "POST", path: "/api/move", do: policy.MoveEntry, on: inBody, body: idList, handle: a.moveMany},
 		{method: "POST", path: "/api/delete", do: policy.DeleteEntry, on: inBody, body: idList, handle: a.deleteMany},
 	}

@@ -30,6 +30,7 @@ import (
 	"discordcloud/manager/internal/auth"
 	"discordcloud/manager/internal/dispatch"
 	"discordcloud/manager/internal/event"
+	"discordcloud/manager/internal/thumbs"
 	"discordcloud/manager/internal/vfs"
 	"discordcloud/pkg/cloud"
 	"discordcloud/pkg/packet"
@@ -43,6 +44,8 @@ type Options struct {
 	Dispatch *dispatch.Dispatcher
 	Bus      *event.Bus
 	Log      *slog.Logger
+	// Thumbs gives thumbnail services work; nil has none for them.
+	Thumbs *thumbs.Thumbs
 
 	// ServicePassword lets services in; none are let in without one.
 	ServicePassword string

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"discordcloud/manager/internal/policy"
+	"discordcloud/manager/internal/thumbs"
 	"discordcloud/pkg/packet"
 )
 
@@ -41,9 +42,14 @@ func (h *Hub) runService(ctx context.Context, conn *packet.Conn, role policy.Rol
 	s := h.Dispatch.NewService(link{conn}, role, address, capacity)
 	log := h.Log.With("service", s.ID())
 	configured := make(chan struct{})
-	go func() { // Run has to read the answer
+	var worker *thumbs.Worker // of a thumbnail service, once it is configured
+	go func() {               // Run has to read the answer
 		defer close(configured)
-		if err := s.Configure(ctx); err != nil {
+		err := s.Configure(ctx)
+		if err == nil && role == policy.ThumbnailService && h.Thumbs != nil {
+			worker, err = h.Thumbs.Join(ctx, link{conn}, capacity)
+		}
+		if err != nil {
 			log.WarnContext(ctx, "service not configured", "err", err)
 			conn.Close(closeRefused, "not configured")
 		}
@@ -59,6 +65,13 @@ func (h *Hub) runService(ctx context.Context, conn *packet.Conn, role policy.Rol
 				}
 				_ = m.Reply(answer) // fails only with the connection
 			})
+		case packet.ThumbnailDone:
+			<-configured // before that it has been given nothing
+			answer := packet.Packet(packet.Boolean{Success: true})
+			if err := worker.Done(ctx, p); err != nil {
+				answer = packet.ErrorOf(err)
+			}
+			_ = m.Reply(answer) // fails only with the connection
 		case packet.UploadFailed:
 			s.Failed(ctx, p)
 		default:
@@ -66,6 +79,7 @@ func (h *Hub) runService(ctx context.Context, conn *packet.Conn, role policy.Rol
 		}
 	})
 	<-configured
+	worker.Leave(ctx)
 	s.Lost(ctx)
 	if err != nil {
 		log.InfoContext(ctx, "connection of a service ended", "err", err)

@@ -2,9 +2,12 @@ package hub
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
+	"discordcloud/manager/internal/auth"
 	"discordcloud/manager/internal/meta"
+	"discordcloud/manager/internal/policy"
 	"discordcloud/manager/internal/vfs"
 	"discordcloud/pkg/cloud"
 	"discordcloud/pkg/packet"
@@ -157,12 +160,25 @@ func (c *client) signedDownload(ctx context.Context, m packet.Message, p packet.
 	return nil
 }
 
-// thumbnail has nothing to give yet.
+// thumbnail gives the address of a thumbnail. Clients of version 1 show AVIF and
+// nothing else, which is not what we make.
 func (c *client) thumbnail(ctx context.Context, m packet.Message, p packet.ThumbnailRequest) error {
-	if _, err := c.hub.FS.Entry(ctx, c.who, cloud.EntryID(p.ID)); err != nil {
+	e, err := c.hub.FS.EntryFor(ctx, c.who, cloud.EntryID(p.ID), policy.ReadContent)
+	if err != nil {
 		return err
 	}
-	c.reply(m, packet.Boolean{Message: "the file has no thumbnail"})
+	switch {
+	case !e.HasThumbnail:
+		c.reply(m, packet.Boolean{Message: "the file has no thumbnail"})
+	case c.version == packet.V1:
+		c.reply(m, packet.Boolean{Message: "thumbnails are JPEG here, not AVIF"})
+	default:
+		ticket, err := c.hub.Auth.IssueTicket(c.who, auth.Download, e.ID)
+		if err != nil {
+			return err
+		}
+		c.reply(m, packet.Boolean{Success: true, Message: fmt.Sprintf("%s/api/entries/%d/thumbnail?size=256&ticket=%s", c.base, e.ID, ticket.Text)})
+	}
 	return nil
 }
 

@@ -187,11 +187,11 @@ func (h *Hub) serveService(w http.ResponseWriter, r *http.Request, q url.Values,
 		if err := h.checkAddress(address); err != nil {
 			return err
 		}
-		if s := q.Get("capacity"); s != "" {
-			var err error
-			if capacity, err = strconv.Atoi(s); err != nil || capacity < 1 || capacity > dispatch.MaxCapacity {
-				return refuse(http.StatusBadRequest, "capacity is a number from 1 to %d", dispatch.MaxCapacity)
-			}
+	}
+	if s := q.Get("capacity"); s != "" {
+		var err error
+		if capacity, err = strconv.Atoi(s); err != nil || capacity < 1 || capacity > dispatch.MaxCapacity {
+			return refuse(http.StatusBadRequest, "capacity is a number from 1 to %d", dispatch.MaxCapacity)
 		}
 	}
 	from := packet.U2S

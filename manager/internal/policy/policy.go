@@ -65,6 +65,7 @@ const (
 	// about an entry
 	SeeEntry     Action = "see-entry" // that it exists, its name, size, dates
 	ReadContent  Action = "read-content"
+	ReadJob      Action = "read-job" // the content that a service has been given to work on
 	IssueTicket  Action = "issue-ticket"
 	SignLink     Action = "sign-link"
 	ListFolder   Action = "list-folder"
@@ -129,6 +130,7 @@ var rules = map[Action]rule{
 
 	SeeEntry:     {roles: readers, need: read},
 	ReadContent:  {roles: readers, need: read},
+	ReadJob:      {roles: []Role{ThumbnailService}, need: read},
 	IssueTicket:  {roles: users, need: read},
 	SignLink:     {roles: users, need: read},
 	ListFolder:   {roles: readers, need: read},
@@ -242,8 +244,8 @@ func Check(who Principal, do Action, on *cloud.Entry) error {
 }
 
 func checkEntry(who Principal, n need, e cloud.Entry) error {
-	if who.Role == LinkHolder {
-		// The link itself is the permission; it opens one entry, to read.
+	if who.Role == LinkHolder || who.Role == ThumbnailService {
+		// The link or the job itself is the permission; it opens one entry, to read.
 		if n == read && e.ID == who.Entry {
 			return nil
 		}

@@ -97,6 +97,7 @@ func TestCheck_Entries(t *testing.T) {
 		policy.DeleteEntry: writes, policy.ReplaceFile: writes,
 		policy.RenameEntry: arranges, policy.MoveEntry: arranges,
 		policy.ShareEntry: owns, policy.TransferFile: owns,
+		policy.ReadJob: {"udddddddddddn", "udddddddddddn", "udddddddddddn", "udddddddddddn"}, // without a job; see TestCheck_Job
 	}
 	for _, do := range policy.Actions() {
 		if !policy.NeedsEntry(do) {
@@ -125,6 +126,26 @@ func TestCheck_Entries(t *testing.T) {
 				t.Errorf("%s, %s:\n got %s\nwant %s", do, name, got, c.want)
 			}
 		}
+	}
+}
+
+// A thumbnail service reads the entry of its job, and does nothing else with it.
+func TestCheck_Job(t *testing.T) {
+	service := policy.Principal{Role: policy.ThumbnailService, Entry: 7}
+	for _, do := range policy.Actions() {
+		if !policy.NeedsEntry(do) {
+			continue
+		}
+		want := byte('d')
+		if do == policy.ReadJob {
+			want = 'y'
+		}
+		if got := letter(t, policy.Check(service, do, entryFor(0, cloud.KindFile, false, true))); got != want {
+			t.Errorf("%s of the job's entry: %c, want %c", do, got, want)
+		}
+	}
+	if got := letter(t, policy.Check(service, policy.ReadJob, &cloud.Entry{ID: 8, Kind: cloud.KindFile, Public: true})); got != 'n' {
+		t.Errorf("another entry: %c", got)
 	}
 }
 

@@ -38,7 +38,9 @@ type FS struct {
 	Source Opener
 	// Ring gives the keys of signed links.
 	Ring crypt.Ring
-	Log  *slog.Logger // nil is silent
+	// Listed is told what somebody looks at, if it is set. It must not wait.
+	Listed func([]cloud.Entry)
+	Log    *slog.Logger // nil is silent
 }
 
 // EntryFor gives an entry if who may do this with it; do is an action about an
@@ -179,6 +181,9 @@ func (f *FS) List(ctx context.Context, who policy.Principal, parent cloud.EntryI
 	page, err := f.Store.List(ctx, q)
 	if err != nil {
 		return meta.Page{}, fmt.Errorf("list %d: %w", parent, err)
+	}
+	if f.Listed != nil {
+		f.Listed(page.Entries)
 	}
 	return page, nil
 }

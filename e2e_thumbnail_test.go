@@ -1,0 +1,217 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"discordcloud/pkg/packet"
+)
+
+// sendBytes uploads a small file of one part.
+func (c *client) sendBytes(ctx context.Context, path, name string, data []byte) int64 {
+	c.t.Helper()
+	r, err := c.begin(ctx, path, name, int64(len(data)), packet.ConflictOverwrite)
+	c.must(err)
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	_ = form.WriteField("id", r.UploadID) // a buffer does not fail
+	_ = form.WriteField("chunk", "0")     // likewise
+	file, err := form.CreateFormFile("file", "blob")
+	c.must(err)
+	_, _ = file.Write(data)
+	c.must(form.Close())
+	answer, err := http.Post(r.UploadAddress, form.FormDataContentType(), &body)
+	c.must(err)
+	_ = answer.Body.Close()
+	if answer.StatusCode != 200 {
+		c.t.Fatalf("upload of %s: status %d", name, answer.StatusCode)
+	}
+	_, err = c.outcome(ctx, r)
+	c.must(err)
+	e, err := c.lookup(ctx, path+"/"+name)
+	c.must(err)
+	return e.ID
+}
+
+// thumbnail asks for one, as the page does.
+func (c *client) thumbnail(ctx context.Context, id int64, query string, header ...string) (*http.Response, []byte) {
+	c.t.Helper()
+	r, err := http.NewRequestWithContext(ctx, "GET", fmt.Sprintf("%s/api/entries/%d/thumbnail?%s", c.base, id, query), nil)
+	c.must(err)
+	if c.token != "" {
+		r.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	answer, err := http.DefaultClient.Do(r)
+	c.must(err)
+	defer func() { _ = answer.Body.Close() }()
+	b, err := io.ReadAll(answer.Body)
+	c.must(err)
+	return answer, b
+}
+
+// shown waits until the socket tells that a file has a thumbnail.
+func (c *client) shown(ctx context.Context, id int64) {
+	c.t.Helper()
+	_, err := c.await(ctx, func(p packet.Packet) bool {
+		change, ok := p.(packet.EntryChanged)
+		return ok && change.Entry.ID == id && change.Entry.HasThumbnail
+	})
+	c.must(err)
+}
+
+// halves is a picture, red on the left and blue on the right.
+func halves(w, h int) image.Image {
+	img := image.NewNRGBA(image.Rect(0, 0, w, h))
+	for y := range h {
+		for x := range w {
+			c := color.NRGBA{220, 20, 20, 255}
+			if x >= w/2 {
+				c = color.NRGBA{20, 20, 220, 255}
+			}
+			img.SetNRGBA(x, y, c)
+		}
+	}
+	return img
+}
+
+func TestEndToEnd_thumbnails(t *testing.T) {
+	for _, where := range []string{"discord", "disk"} {
+		t.Run(where, func(t *testing.T) { thumbnailsEndToEnd(t, where) })
+	}
+}
+
+func thumbnailsEndToEnd(t *testing.T, where string) {
+	s := startServe(t, map[string]string{"THUMBNAIL_STORE": where})
+	c := setUp(t, s.base)
+	c.servicesReady(3)
+	c.connect()
+	ctx := withTimeout(t, 2*time.Minute)
+	c.book(ctx, 2)
+
+	var picture bytes.Buffer
+	c.must(png.Encode(&picture, halves(1500, 1000)))
+	id := c.sendBytes(ctx, "/photos", "halves.png", picture.Bytes())
+	c.shown(ctx, id)
+	e, err := c.lookup(ctx, "/photos/halves.png")
+	c.must(err)
+	for size, width := range map[int]int{256: 256, 1024: 1024, 100: 256, 4000: 1024} {
+		answer, b := c.thumbnail(ctx, id, fmt.Sprintf("size=%d&hash=%s", size, e.Hash))
+		img, err := jpeg.Decode(bytes.NewReader(b))
+		if err != nil || answer.StatusCode != 200 || answer.Header.Get("Content-Type") != "image/jpeg" {
+			t.Fatalf("size %d: status %d, %s, %v", size, answer.StatusCode, answer.Header.Get("Content-Type"), err)
+		}
+		if got := img.Bounds(); got.Dx() != width || got.Dy() != width*2/3 && got.Dy() != width*2/3+1 {
+			t.Errorf("size %d: %v", size, got)
+		}
+		left, _, right, _ := img.At(width/4, width/3).RGBA()
+		if _, _, blue, _ := img.At(width*3/4, width/3).RGBA(); left>>8 < 190 || right>>8 > 60 || blue>>8 < 190 {
+			t.Errorf("size %d shows something else", size)
+		}
+		if cache := answer.Header.Get("Cache-Control"); !strings.Contains(cache, "immutable") || !strings.Contains(cache, "private") {
+			t.Errorf("asked for by content it is %q", cache)
+		}
+		if answer, _ := c.thumbnail(ctx, id, fmt.Sprintf("size=%d", size), "If-None-Match", answer.Header.Get("ETag")); answer.StatusCode != 304 || strings.Contains(answer.Header.Get("Cache-Control"), "immutable") {
+			t.Errorf("asked for again: status %d, %q", answer.StatusCode, answer.Header.Get("Cache-Control"))
+		}
+	}
+	var detail struct {
+		Media packet.MediaFacts
+	}
+	c.must(c.do(ctx, "GET", fmt.Sprintf("/api/entries/%d", id), nil, &detail))
+	if detail.Media.Width != 1500 || detail.Media.Height != 1000 {
+		t.Errorf("facts %+v", detail.Media)
+	}
+	// A ticket for the file shows it, and the packet gives one.
+	reply, err := c.call(ctx, packet.ThumbnailRequest{ID: id})
+	c.must(err)
+	if yes := reply.(packet.Boolean); !yes.Success || len(get(t, yes.Message)) < 500 {
+		t.Errorf("the packet is answered by %+v", yes)
+	}
+
+	// What is not for others is not for others.
+	c.must(c.do(ctx, "PATCH", fmt.Sprintf("/api/entries/%d", id), map[string]any{"public": false}, nil))
+	c.must(c.do(ctx, "POST", "/api/users", map[string]any{"username": "bob", "password": "a good password"}, nil))
+	bob := signIn(t, s.base, "bob", "a good password")
+	if answer, _ := bob.thumbnail(ctx, id, "size=256&hash="+e.Hash); answer.StatusCode != 404 {
+		t.Errorf("another user: status %d", answer.StatusCode)
+	}
+	nobody := &client{t: t, base: s.base}
+	if answer, _ := nobody.thumbnail(ctx, id, ""); answer.StatusCode != 401 {
+		t.Errorf("nobody: status %d", answer.StatusCode)
+	}
+
+	// Bad pictures cost nothing but their thumbnails.
+	bad := c.sendBytes(ctx, "/photos", "cut.png", picture.Bytes()[:picture.Len()/2])
+	c.sendBytes(ctx, "/photos", "evil.svg", []byte(`<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>`))
+	until(t, "the failed thumbnail", 30*time.Second, func() bool { return strings.Contains(s.output(), "it cannot be decoded") })
+	if answer, _ := c.thumbnail(ctx, bad, ""); answer.StatusCode != 404 {
+		t.Errorf("a picture that is cut off: status %d", answer.StatusCode)
+	}
+	if _, n, err := c.download(ctx, bad); err != nil || n != int64(picture.Len()/2) {
+		t.Errorf("the file itself: %d bytes, %v", n, err)
+	}
+
+	// A new content has a new thumbnail.
+	picture.Reset()
+	c.must(jpeg.Encode(&picture, halves(400, 800), nil))
+	c.connect()
+	c.book(ctx, 2)
+	if again := c.sendBytes(ctx, "/photos", "halves.png", picture.Bytes()); again != id {
+		t.Fatalf("the replaced file is %d, was %d", again, id)
+	}
+	c.shown(ctx, id)
+	answer, b := c.thumbnail(ctx, id, "size=256&hash="+e.Hash)
+	if img, err := jpeg.Decode(bytes.NewReader(b)); err != nil || img.Bounds().Dy() != 256 || strings.Contains(answer.Header.Get("Cache-Control"), "immutable") {
+		t.Errorf("after the change, by the old hash: %v, %q", err, answer.Header.Get("Cache-Control"))
+	}
+
+	// It is deleted with the file: what was stored of it goes too.
+	env := map[string]string{"DATA_DIR": s.dir}
+	until(t, "one thumbnail", 30*time.Second, func() bool {
+		out, _ := command(t, env, "", "admin", "thumbnails")
+		return strings.Contains(out, "0 queued, 1 ready, 1 failed")
+	})
+	stored := func() int { return len(s.messages(t)) }
+	before := stored()
+	c.must(c.do(ctx, "POST", "/api/delete", map[string]any{"ids": []int64{id, bad}}, nil))
+	if answer, _ := c.thumbnail(ctx, id, ""); answer.StatusCode != 404 {
+		t.Errorf("after the file has gone: status %d", answer.StatusCode)
+	}
+	until(t, "the end of the thumbnails", 60*time.Second, func() bool {
+		out, _ := command(t, env, "", "admin", "thumbnails")
+		return strings.Contains(out, "0 queued, 0 ready, 0 failed")
+	})
+	if gone := before - stored(); where == "discord" && gone < 1 {
+		t.Errorf("%d messages less in Discord", gone)
+	}
+}
+
+// A service of its own makes them too, and a queue waits for it.
+func TestEndToEnd_thumbnailService(t *testing.T) {
+	s := startServe(t, map[string]string{"THUMBNAIL_SERVICES": "0"})
+	c := setUp(t, s.base)
+	c.servicesReady(3)
+	c.connect()
+	ctx := withTimeout(t, time.Minute)
+	c.book(ctx, 1)
+	id := c.sendBytes(ctx, "/notes", "notes.txt", []byte(strings.Repeat("Thumbnails of text are small pages.\n", 40)))
+	start(t, map[string]string{"MANAGER_ADDRESS": strings.Replace(s.base, "http", "ws", 1), "SERVICE_PASSWORD": s.setting(t, "SERVICE_PASSWORD")}, "thumbnail-service")
+	c.shown(ctx, id)
+	if answer, _ := c.thumbnail(ctx, id, "size=1024"); answer.StatusCode != 200 {
+		t.Errorf("status %d", answer.StatusCode)
+	}
+}

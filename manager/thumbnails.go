@@ -1,0 +1,57 @@
+package manager
+
+import (
+	"context"
+	"path/filepath"
+
+	"discordcloud/manager/internal/meta"
+	"discordcloud/manager/internal/thumbs"
+	"discordcloud/pkg/cloud"
+)
+
+// wireThumbs makes the part that keeps thumbnails.
+func (m *Manager) wireThumbs() error {
+	cfg := m.cfg
+	folder, err := thumbs.OpenFolder(filepath.Join(cfg.DataDir, "thumbnails"))
+	if err != nil {
+		return err
+	}
+	cache := filepath.Join(cfg.DataDir, "cache", "thumbnails")
+	if cfg.ThumbnailsHere {
+		cache = "" // they are here anyway
+	}
+	m.thumbs, err = thumbs.New(thumbs.Options{
+		Store: m.store, Ring: cfg.Keys, Blobs: thumbs.Both{Folder: folder, Remote: cfg.Blobs, Here: cfg.ThumbnailsHere}, Bus: m.bus,
+		Cache: cache, CacheLimit: cfg.ThumbnailCache, Log: part(cfg.Log, "thumbnails"),
+	})
+	return err
+}
+
+// CountThumbnails gives the number of thumbnails in each state: queued, ready
+// and failed.
+func (a *Admin) CountThumbnails(ctx context.Context) (map[string]int64, error) {
+	counts, err := a.store.CountThumbnails(ctx)
+	if err != nil {
+		return nil, err
+	}
+	named := map[string]int64{}
+	for state, n := range counts {
+		named[string(state)] = n
+	}
+	return named, nil
+}
+
+// RebuildThumbnails queues every file that may have a thumbnail, also those that
+// have one and those that failed. The manager takes the queue up within a minute.
+func (a *Admin) RebuildThumbnails(ctx context.Context) error {
+	if _, err := a.store.RequeueThumbnails(ctx); err != nil {
+		return err
+	}
+	return a.store.Walk(ctx, cloud.Root, meta.AnyViewer, func(_ []string, e cloud.Entry) error {
+		if !thumbs.Worth(e) {
+			return nil
+		}
+		_, err := a.store.QueueThumbnail(ctx, e.Object, thumbs.PriorityRebuild, thumbs.Decoder)
+		return err
+	})
+}

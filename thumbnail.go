@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"discordcloud/pkg/packet"
+	"discordcloud/services/thumbnail"
+	"discordcloud/services/thumbnail/jail"
+	"discordcloud/services/worker"
+)
+
+// decodeCommand makes this program the child that decodes one file.
+const decodeCommand = "thumbnail-decode"
+
+type thumbnailServiceCmd struct{}
+
+// Run is one thumbnail service. Nobody calls it: it has no address.
+func (thumbnailServiceCmd) Run(a *app, ctx *runContext) error {
+	log := a.logger()
+	own := a.serviceSettings()
+	password := a.env.Secret("SERVICE_PASSWORD", "shared by the manager and its services")
+	capacity := a.thumbnailCapacity()
+	a.env.Need("MANAGER_ADDRESS", "SERVICE_PASSWORD")
+	if err := a.checked(); err != nil {
+		return err
+	}
+	service, err := newThumbnailService(worker.Config{
+		ManagerURL: own.manager, Password: packet.Secret(password.Reveal()), Capacity: capacity,
+	}, log.With("part", "thumbnail"))
+	if err != nil {
+		return err
+	}
+	if err := service.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// newThumbnailService makes a service whose children are this program again.
+func newThumbnailService(w worker.Config, log *slog.Logger) (*thumbnail.Service, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	tools := jail.FindTools()
+	w.Log = log
+	return thumbnail.New(thumbnail.Config{
+		Worker: w, Tools: tools, Log: log,
+		Decoder: &jail.Jail{Command: []string{self, decodeCommand}, Tools: tools, Log: log},
+	}), nil
+}
+
+type thumbnailsCmd struct {
+	Rebuild bool `help:"Have all thumbnails made again, those that failed too."`
+}
+
+// Run shows or refills the queue, also while the server runs.
+func (c thumbnailsCmd) Run(a *app, ctx *runContext) error {
+	admin, err := a.openAdmin(ctx)
+	if err != nil {
+		return err
+	}
+	if c.Rebuild {
+		err = admin.RebuildThumbnails(ctx)
+	}
+	var counts map[string]int64
+	if err == nil {
+		counts, err = admin.CountThumbnails(ctx)
+	}
+	if err = errors.Join(err, admin.Close()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.stdout, "thumbnails: %d queued, %d ready, %d failed\n", counts["queued"], counts["ready"], counts["failed"])
+	return err
+}
