@@ -289,7 +289,7 @@ func (q *request) writeLocks(b *xmlWriter, locks []meta.Lock) error {
 		}
 		b.text("<D:activelock><D:locktype><D:write/></D:locktype><D:lockscope><D:" + scope + "/></D:lockscope><D:depth>" + depth + "</D:depth>")
 		b.text(string(l.Owner))
-		left := max(1, int64(l.ExpiresAt.Sub(q.Now())/time.Second))
+		left := max(1, int64(l.ExpiresAt.Sub(q.Now()).Round(time.Second)/time.Second))
 		b.text("<D:timeout>Second-" + strconv.FormatInt(left, 10) + "</D:timeout>")
 		if l.User == q.who.User {
 			b.text("<D:locktoken><D:href>" + l.Token + "</D:href></D:locktoken>")
