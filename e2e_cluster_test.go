@@ -294,12 +294,13 @@ func TestEndToEnd_killed(t *testing.T) {
 			err  error
 		}
 		results := make(chan result, 3)
+		uploading, giveUp := context.WithCancel(ctx)
 		for i := range 3 {
 			name := fmt.Sprintf("%d-%d.bin", round, i)
 			data := content{seed: uint64(round*10 + i), size: rng.Int64N(partSize + partSize/2)}
 			attempted[name] = data
 			go func() {
-				_, err := c.upload(ctx, "/killed", name, data, packet.ConflictFail)
+				_, err := c.upload(uploading, "/killed", name, data, packet.ConflictFail)
 				results <- result{name, err}
 			}()
 		}
@@ -316,6 +317,7 @@ func TestEndToEnd_killed(t *testing.T) {
 			k.manager.kill()
 			k.startManager(t)
 		}
+		giveUp() // without the socket nothing more is acknowledged
 		for range 3 {
 			r := <-results
 			if r.err == nil {
