@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,18 +77,19 @@ func TestPost_LimitIsTriedAgain(t *testing.T) {
 // The limit follows the boosts of the least of the guilds, as far as asked for.
 func TestPool_Follow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tier, down := 0, false
+		var tier atomic.Int64
+		var down atomic.Bool
 		f := transport(func(r *http.Request) (*http.Response, error) {
 			_, id, _ := strings.Cut(r.URL.Path, "/v10/")
 			switch {
-			case down:
+			case down.Load():
 				return respond(403, `{"code": 50001}`)
 			case strings.HasPrefix(id, "channels/"):
 				return respond(200, fmt.Sprintf(`{"id": "1", "guild_id": "9%s"}`, id[len(id)-1:]))
 			case id == "guilds/91":
 				return respond(200, `{"id": "91", "premium_tier": 3}`)
 			default:
-				return respond(200, fmt.Sprintf(`{"id": "92", "premium_tier": %d}`, tier))
+				return respond(200, fmt.Sprintf(`{"id": "92", "premium_tier": %d}`, tier.Load()))
 			}
 		})
 		p, err := discord.OpenPool(discord.Options{Transport: f, Log: slog.New(slog.DiscardHandler)}, token, token+"2")
@@ -98,11 +100,12 @@ func TestPool_Follow(t *testing.T) {
 		ended := make(chan error)
 		go func() { ended <- p.Follow(ctx, []string{"11", "21", "12"}, 60<<20) }()
 		for _, step := range []struct {
-			tier int
+			tier int64
 			down bool
 			want int64
 		}{{0, false, 10 << 20}, {2, false, 50 << 20}, {3, false, 60 << 20}, {3, true, 60 << 20}, {1, false, 10 << 20}} {
-			tier, down = step.tier, step.down
+			tier.Store(step.tier)
+			down.Store(step.down)
 			time.Sleep(time.Hour + time.Second)
 			synctest.Wait()
 			if got := p.Limits().Attachment; got != step.want {
