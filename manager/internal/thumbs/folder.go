@@ -30,7 +30,10 @@ func OpenFolder(dir string) (Folder, error) {
 }
 
 // Put implements blob.Store. The blob is on the disk when it returns.
-func (f Folder) Put(_ context.Context, body blob.Body) (cloud.Ref, error) {
+func (f Folder) Put(ctx context.Context, body blob.Body) (cloud.Ref, error) {
+	if err := ctx.Err(); err != nil {
+		return cloud.Ref{}, fmt.Errorf("store blob: %w", err)
+	}
 	name := rand.Text()
 	dir := filepath.Join(f.dir, name[:2])
 	fail := func(err error) (cloud.Ref, error) { return cloud.Ref{}, fmt.Errorf("store blob: %w", err) }
@@ -60,7 +63,10 @@ func (f Folder) path(ref cloud.Ref) (string, error) {
 }
 
 // Get implements blob.Store.
-func (f Folder) Get(_ context.Context, ref cloud.Ref, off, n int64) (io.ReadCloser, error) {
+func (f Folder) Get(ctx context.Context, ref cloud.Ref, off, n int64) (io.ReadCloser, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("read blob: %w", err)
+	}
 	path, err := f.path(ref)
 	if err != nil {
 		return nil, err
@@ -83,7 +89,10 @@ func (f Folder) Get(_ context.Context, ref cloud.Ref, off, n int64) (io.ReadClos
 }
 
 // Delete implements blob.Store.
-func (f Folder) Delete(_ context.Context, refs ...cloud.Ref) error {
+func (f Folder) Delete(ctx context.Context, refs ...cloud.Ref) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("delete blob: %w", err)
+	}
 	for _, ref := range refs {
 		path, err := f.path(ref)
 		if err != nil {
