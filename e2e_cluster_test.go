@@ -120,6 +120,21 @@ func TestEndToEnd_threeServices(t *testing.T) {
 	if got := c.book(ctx, 20); got != 12 {
 		t.Fatalf("booked %d slots of three services, want 4 of each", got)
 	}
+	// What Discord allows the token is shared: 13 a second for each service, and
+	// what is left for the manager.
+	var debug struct {
+		Discord struct {
+			Bots []struct {
+				Global struct {
+					PerSecond int `json:"per_second"`
+				}
+			}
+		}
+	}
+	c.must(c.do(ctx, "GET", "/api/debug", nil, &debug))
+	if b := debug.Discord.Bots; len(b) != 1 || b[0].Global.PerSecond != 50-3*13 {
+		t.Errorf("the manager may %+v", b)
+	}
 	// Three files at once, each by its own service though the first could take all.
 	group, gctx := errgroup.WithContext(ctx)
 	var uploads [3]packet.UploadResponse

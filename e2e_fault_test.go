@@ -26,6 +26,7 @@ import (
 //
 //	behaviour                                      where
 //	waits as told, other routes go on              pkg/discord TestLimiter_*, here
+//	a page in place of an answer, no wait told      pkg/discord TestLimiter_Pauses
 //	the breaker, long before a ban                 pkg/discord TestClient_Breaker, TestBreaker
 //	an hour of no Discord, in virtual time         pkg/discord TestClient_DownForAnHour
 //	a drip of bytes, a silent server               pkg/discord TestPost_Stalls, TestFetch_Stall
@@ -136,7 +137,6 @@ func TestEndToEnd_faultsOfPosting(t *testing.T) {
 		{"limited in a channel", false, []sandbox.Rule{{Action: sandbox.RateLimit, Times: 3, Delay: 150 * time.Millisecond}}},
 		{"limited everywhere", false, []sandbox.Rule{{Action: sandbox.RateLimit, Scope: "global", Times: 2, Delay: 200 * time.Millisecond}}},
 		{"limited as others are", false, []sandbox.Rule{{Action: sandbox.RateLimit, Scope: "shared", Times: 2, Delay: 100 * time.Millisecond}}},
-		{"limited by a page", false, []sandbox.Rule{{Action: sandbox.RateLimit, Scope: "html", Times: 1, Delay: time.Second}}},
 		{"limits untold", false, []sandbox.Rule{{Action: sandbox.NoHeaders}}},
 		{"limits under other names", false, []sandbox.Rule{{Action: sandbox.NewBucket}}},
 		{"errors in front of the message", false, []sandbox.Rule{

@@ -47,7 +47,7 @@ func (e *engine) cacheIn(dir string, size int64) (err error) {
 		return nil
 	}
 	e.cache, err = cacheblob.Open(cacheblob.Options{
-		Store: e.posts, Dir: filepath.Join(dir, "cache"), Size: size, Log: e.log.With("part", "cache"),
+		Store: e.posts, Dir: filepath.Join(dir, "cache", "sealed"), Size: size, Log: e.log.With("part", "cache"),
 	})
 	return err
 }

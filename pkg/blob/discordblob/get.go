@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"time"
 
 	"discordcloud/pkg/cloud"
 	"discordcloud/pkg/discord"
@@ -35,11 +36,35 @@ func (s *Store) Get(ctx context.Context, ref cloud.Ref, off, n int64) (io.ReadCl
 // Discord takes. See blob.Prefetcher.
 func (s *Store) Prefetch(refs ...cloud.Ref) { s.links.ahead(refs) }
 
-// fetch opens the attachment with a good link. The CDN's word that there is none
+// lagFirst is the first wait for a message that does not show yet; it doubles.
+const lagFirst = 250 * time.Millisecond
+
+// fetch is fetchNow, patient with messages that are young: what was posted may not
+// show everywhere yet, and would be taken for lost.
+func (s *Store) fetch(ctx context.Context, ref cloud.Ref, off, n int64) (io.ReadCloser, error) {
+	body, err := s.fetchNow(ctx, ref, off, n)
+	var waited time.Duration // the clocks may differ: this counts too
+	for wait := lagFirst; errors.Is(err, cloud.ErrNotFound); wait *= 2 {
+		wait = min(wait, s.lag-max(waited, time.Since(discord.SnowflakeTime(ref.Message))))
+		if wait <= 0 {
+			break
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		waited += wait
+		body, err = s.fetchNow(ctx, ref, off, n)
+	}
+	return body, err
+}
+
+// fetchNow opens the attachment with a good link. The CDN's word that there is none
 // is not enough, nor are other odd answers: they get one fresh link. After that
 // the message has the last word: ErrNotFound is what it does not know, and if it
 // does, the CDN is not available.
-func (s *Store) fetch(ctx context.Context, ref cloud.Ref, off, n int64) (io.ReadCloser, error) {
+func (s *Store) fetchNow(ctx context.Context, ref cloud.Ref, off, n int64) (io.ReadCloser, error) {
 	link, err := s.links.get(ctx, ref, "")
 	if err != nil {
 		return nil, err

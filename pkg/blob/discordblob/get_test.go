@@ -262,3 +262,26 @@ func TestGet_ForeignLink(t *testing.T) {
 		t.Errorf("%d requests to a host that is not allowed", n)
 	}
 }
+
+// A message that does not show yet is waited for, and one that never does is
+// missing in the end.
+func TestGet_MessageShowsLate(t *testing.T) {
+	f := start(t, sandbox.Config{Channels: 1})
+	f.opt.Lag = 2 * time.Second
+	f.Store = f.again(nil)
+	f.sandbox.Faults().Add(sandbox.Rule{Method: "POST", Route: postRoute, Action: sandbox.Lag, Delay: 700 * time.Millisecond})
+	want := numbered(1, 1000)
+	began := time.Now()
+	ref := f.put(want)
+	f.check(f.again(nil), ref, want)
+	if took := time.Since(began); took < 500*time.Millisecond {
+		t.Errorf("the message was there after %v: the test is none", took)
+	}
+	f.sandbox.Faults().Clear()
+	if err := f.sandbox.DeleteMessage(ref.Message); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := read(t.Context(), f.again(nil), ref, 0, -1); !errors.Is(err, cloud.ErrNotFound) {
+		t.Errorf("Get = %v, want ErrNotFound", err)
+	}
+}

@@ -420,6 +420,23 @@ func (f *fixture) until(cond func() bool) {
 	}
 }
 
+// A limit that Discord had lowered for a while is the old one again.
+func TestPut_LimitRisesAgain(t *testing.T) {
+	f := start(t, sandbox.Config{Channels: 1}, func(o *discord.Options) {
+		o.AttachmentLimit, o.LimitRetry = 1<<20, 100*time.Millisecond
+	})
+	f.sandbox.Faults().Add(sandbox.Rule{Name: "small", Method: "POST", Route: postRoute, Action: sandbox.FileLimit, At: 512 << 10})
+	large := blobtest.Bytes(blobtest.Pattern(1 << 20))
+	for f.sandbox.Faults().Counts()["small"] < 3 { // refused by Discord, not only by what is known
+		if _, err := f.Put(t.Context(), large); !errors.Is(err, cloud.ErrTooLarge) {
+			t.Fatalf("Put = %v, want ErrTooLarge", err)
+		}
+	}
+	f.sandbox.Faults().Clear()
+	f.until(func() bool { return f.Limit() == 1<<20 })
+	f.check(f.Store, f.put(large), large)
+}
+
 // Cancelling all Puts of a channel that is held up leaves nothing behind, and
 // the next one is not theirs.
 func TestPut_CancelAll(t *testing.T) {

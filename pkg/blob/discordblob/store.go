@@ -48,6 +48,9 @@ type Options struct {
 	// Resumes is how often a reader goes on after its connection broke off, by
 	// default 4; it is counted anew when 64 KiB have come.
 	Resumes int
+	// Lag is how old a message is before it is believed that it does not exist, by
+	// default 3 s: it takes Discord a moment to show it everywhere.
+	Lag time.Duration
 }
 
 // Store is a blob.Store on Discord.
@@ -55,6 +58,7 @@ type Store struct {
 	client  *discord.Pool
 	log     *slog.Logger
 	resumes int
+	lag     time.Duration
 	links   *links
 	delete  chan struct{} // held by the one Delete that runs
 
@@ -94,9 +98,13 @@ func New(opt Options) (*Store, error) {
 		client:  opt.Pool,
 		log:     opt.Log,
 		resumes: opt.Resumes,
+		lag:     opt.Lag,
 		delete:  make(chan struct{}, 1),
 		sends:   make(map[*send]struct{}),
 		news:    make(chan struct{}),
+	}
+	if s.lag == 0 {
+		s.lag = 3 * time.Second
 	}
 	if s.resumes == 0 {
 		s.resumes = 4

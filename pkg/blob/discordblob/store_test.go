@@ -60,7 +60,7 @@ func start(t testing.TB, cfg sandbox.Config, change ...func(*discord.Options)) *
 		o.Retry = retry.Policy{Tries: 5, Waits: 20, First: 5 * time.Millisecond, Most: 50 * time.Millisecond, Longest: time.Minute}
 	}}, change...)...)
 	f.opt = discordblob.Options{
-		Client: f.client, Channels: server.Channels(),
+		Client: f.client, Channels: server.Channels(), Lag: time.Millisecond,
 		Log: slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	f.Store = f.again(nil)
