@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { formatBytes, formatDuration, formatMoment, formatWhen, plural } from './format';
+import { formatBytes, formatDuration, formatMoment, formatWhen } from './format';
 
 test.each([
   [0, '0 B'],
@@ -29,8 +29,4 @@ test('times are as short as the day allows', () => {
   expect(at(2025, 5, 15)).toMatch(/2025/);
   expect(formatWhen('never')).toBe('');
   expect(formatMoment('never')).toBe('');
-});
-
-test('one or many', () => {
-  expect([plural(0, 'file'), plural(1, 'file'), plural(2, 'file')]).toEqual(['0 files', '1 file', '2 files']);
 });

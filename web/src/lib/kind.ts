@@ -1,8 +1,9 @@
 /** What a file is to the eye: an icon and a colour, by its MIME type or its ending. */
 import type { Entry } from './api/types';
 import type { IconName } from './ui/icons';
+import type { Text } from './words/words.svelte';
 
-export type Look = { icon: IconName; tint: 'folder' | 'image' | 'film' | 'music' | 'archive' | 'text' | 'code' | 'table' | 'file'; word: string };
+export type Look = { icon: IconName; tint: 'folder' | 'image' | 'film' | 'music' | 'archive' | 'text' | 'code' | 'table' | 'file'; word: Text };
 
 const folder: Look = { icon: 'folder', tint: 'folder', word: 'Folder' };
 const looks = {

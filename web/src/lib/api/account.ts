@@ -1,5 +1,5 @@
 import type { Client } from './client';
-import type { Signed, Status, Ticket, User } from './types';
+import type { AppPassword, SessionInfo, Signed, Status, Ticket, User } from './types';
 
 export const status = (c: Client, signal?: AbortSignal) => c.call<Status>('/api/status', { signal });
 
@@ -18,3 +18,20 @@ export const changePassword = (c: Client, previous: string, next: string, signal
 
 export const socketTicket = (c: Client, signal?: AbortSignal) =>
   c.call<Ticket>('/api/tickets', { method: 'POST', body: { purpose: 'socket' }, signal, own401: true });
+
+export const sessions = (c: Client, signal?: AbortSignal) => c.call<{ sessions: SessionInfo[] }>('/api/sessions', { signal });
+
+export const endSession = (c: Client, id: SessionInfo['id'], signal?: AbortSignal) =>
+  c.call<void>(`/api/sessions/${encodeURIComponent(id)}`, { method: 'DELETE', signal });
+
+export const appPasswords = (c: Client, signal?: AbortSignal) => c.call<{ app_passwords: AppPassword[] }>('/api/app-passwords', { signal });
+
+/** The password itself is told in this answer and never again. */
+export const makeAppPassword = (c: Client, name: string, readOnly: boolean, signal?: AbortSignal) =>
+  c.call<{ app_password: AppPassword; password: string }>('/api/app-passwords', { method: 'POST', body: { name, read_only: readOnly }, signal });
+
+export const endAppPassword = (c: Client, id: AppPassword['id'], signal?: AbortSignal) =>
+  c.call<void>(`/api/app-passwords/${encodeURIComponent(id)}`, { method: 'DELETE', signal });
+
+export const makeUser = (c: Client, username: string, password: string, administrator: boolean, signal?: AbortSignal) =>
+  c.call<{ user: User }>('/api/users', { method: 'POST', body: { username, password, administrator }, signal });

@@ -1,4 +1,5 @@
 /** One way to ask the server: JSON over HTTP with the session's token in a header. */
+import { t, tn } from '../words/words.svelte';
 
 export type Code =
   | 'not_found' | 'exists' | 'invalid' | 'unauthenticated' | 'denied' | 'too_large' | 'limited'
@@ -23,18 +24,18 @@ export function explain(error: unknown): string {
   if (!(error instanceof ApiError)) return sentence(error instanceof Error ? error.message : String(error));
   switch (error.code) {
     case 'offline':
-      return 'The server cannot be reached. Check the connection and try again.';
+      return t('The server cannot be reached. Check the connection and try again.');
     case 'unauthenticated':
-      return sentence(error.message || 'Please sign in again.');
+      return sentence(error.message || t('Please sign in again.'));
     case 'limited':
-      return error.wait > 0 ? `Too many tries. Wait ${error.wait} seconds and try again.` : 'Too many tries. Wait a little and try again.';
+      return error.wait > 0 ? tn(error.wait, 'Too many tries. Wait {n} second and try again.', 'Too many tries. Wait {n} seconds and try again.') : t('Too many tries. Wait a little and try again.');
     case 'unavailable':
     case 'shutdown':
-      return `${sentence(error.message)} Try again in a moment.`;
+      return `${sentence(error.message)} ${t('Try again in a moment.')}`;
     case 'internal':
-      return 'Something went wrong on the server. Its log says more.';
+      return t('Something went wrong on the server. Its log says more.');
     case 'full':
-      return 'The server has no space left.';
+      return t('The server has no space left.');
     default:
       return sentence(error.message);
   }
@@ -77,21 +78,13 @@ export class Client {
   /** Throws ApiError; an aborted signal throws its own reason. */
   async call<T>(path: string, { method = 'GET', body, signal, own401 = false }: Call = {}): Promise<T> {
     const headers: Record<string, string> = { Accept: 'application/json' };
-    const { token } = this;
-    if (token) headers['Authorization'] = `Bearer ${token}`;
-    const init: RequestInit = { method, headers, cache: 'no-store', credentials: 'omit', redirect: 'error' };
-    if (signal) init.signal = signal;
+    const init: RequestInit = { method, headers };
     if (body !== undefined) {
       headers['Content-Type'] = 'application/json';
       init.body = JSON.stringify(body);
     }
-    let answer: Response;
-    try {
-      answer = await fetch(this.url(path), init);
-    } catch (e) {
-      if (signal?.aborted) throw e;
-      throw new ApiError('offline', 'the server cannot be reached');
-    }
+    const { token } = this;
+    const answer = await this.ask(path, init, signal);
     if (answer.status === 204) return undefined as T;
     let json: unknown;
     try {
@@ -103,6 +96,29 @@ export class Client {
     const error = refusal(json, answer);
     if (error.code === 'unauthenticated' && !own401 && token && token === this.token) this.onSignedOut?.();
     throw error;
+  }
+
+  /** What lies behind a path, or a range of it, the last byte included. Throws as call does. */
+  async bytes(path: string, { range, signal }: { range?: [number, number]; signal?: AbortSignal } = {}): Promise<ArrayBuffer> {
+    const answer = await this.ask(path, range ? { headers: { Range: `bytes=${range[0]}-${range[1]}` } } : {}, signal);
+    if (!answer.ok) throw refusal(await answer.json().catch(() => undefined), answer);
+    try {
+      return await answer.arrayBuffer();
+    } catch (e) {
+      if (signal?.aborted) throw e;
+      throw new ApiError('unavailable', 'the file ended too early');
+    }
+  }
+
+  private async ask(path: string, init: RequestInit, signal: AbortSignal | undefined): Promise<Response> {
+    const headers = { ...(init.headers as Record<string, string>) };
+    if (this.token) headers['Authorization'] = `Bearer ${this.token}`;
+    try {
+      return await fetch(this.url(path), { ...init, headers, cache: 'no-store', credentials: 'omit', redirect: 'error', ...(signal ? { signal } : {}) });
+    } catch (e) {
+      if (signal?.aborted) throw e;
+      throw new ApiError('offline', 'the server cannot be reached');
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Client } from './client';
-import type { Conflict, Entry, Listing, Located, Order, Sizes, Sort, Ticket } from './types';
+import type { Conflict, Entry, Found, Listing, Located, Order, Sizes, Sort, Ticket } from './types';
 
 /** "/a/b c" from names; "/" for none. */
 export function joinPath(names: readonly string[]): string {
@@ -8,6 +8,8 @@ export function joinPath(names: readonly string[]): string {
 
 export const lookup = (c: Client, names: readonly string[], signal?: AbortSignal) =>
   c.call<Located>(`/api/lookup?path=${encodeURIComponent(joinPath(names))}`, { signal });
+
+export const entry = (c: Client, id: number, signal?: AbortSignal) => c.call<Located>(`/api/entries/${id}`, { signal });
 
 export type Page = { sort: Sort; order: Order; after?: string; limit?: number; kind?: 'file' | 'folder' };
 
@@ -46,6 +48,21 @@ export async function move(c: Client, ids: readonly number[], parent: number, on
 /** Deletes all or nothing, of each thousand. */
 export async function remove(c: Client, ids: readonly number[], signal?: AbortSignal): Promise<void> {
   for (const some of batches(ids)) await c.call('/api/delete', { method: 'POST', body: { ids: some }, signal });
+}
+
+/** An address of a file's bytes for elements that ask for them by themselves. */
+export async function contentURL(c: Client, entry: Entry, signal?: AbortSignal): Promise<string> {
+  const { ticket } = await c.call<Ticket>('/api/tickets', { method: 'POST', body: { purpose: 'download', entry: entry.id }, signal });
+  return c.url(`/api/entries/${entry.id}/content?${new URLSearchParams({ ticket })}`);
+}
+
+export type Search = { query: string; after?: string };
+
+/** Entries of the whole tree by a part of their names. */
+export function search(c: Client, { query, after }: Search, signal?: AbortSignal): Promise<Found> {
+  const params = new URLSearchParams({ q: query, limit: '100' });
+  if (after) params.set('after', after);
+  return c.call<Found>(`/api/search?${params}`, { signal });
 }
 
 /** An address that downloads an entry without a token in it: a file as it is, a folder as a zip. */

@@ -11,6 +11,7 @@ export type Entry = {
   size: number;
   type: string; // MIME type, '' for folders
   hash?: string;
+  sha256?: string;
   has_thumbnail: boolean;
   created_at: string;
   updated_at: string;
@@ -27,6 +28,9 @@ export type Located = { entry: Entry; path: Place[] };
 export type Sort = 'name' | 'size' | 'updated_at' | 'type';
 export type Order = 'asc' | 'desc';
 export type Listing = { entries: Entry[]; next: string; files: number; folders: number };
+/** What a search has found: entries with the path of the folder that each is in. */
+export type Hit = Entry & { path: string };
+export type Found = { entries: Hit[]; next: string };
 export type Sizes = { bytes: number; files: number; folders: number; types: Record<string, number> };
 
 export type User = { id: number; name: string; administrator: boolean };
@@ -34,3 +38,6 @@ export type Signed = { token: string; expires_at: string; user: User };
 export type Status = { version: string; setup_required: boolean; setup_needs_code: boolean; max_name: number };
 export type Ticket = { ticket: string; expires_at: string };
 export type Conflict = 'fail' | 'replace' | 'rename';
+
+export type SessionInfo = { id: string; created_at: string; used_at: string; expires_at: string; agent: string; address: string; current: boolean };
+export type AppPassword = { id: number; name: string; read_only: boolean; path: string; created_at: string; used_at: string | null };

@@ -1,5 +1,6 @@
 /** Entries of the list on the mouse, on their way into a folder. */
 import type { Entry } from '../api/types';
+import { tn } from '../words/words.svelte';
 
 const type = 'application/x-discord-cloud-entries';
 
@@ -8,7 +9,7 @@ export function carryEntries(data: DataTransfer, entries: readonly Entry[]): voi
   data.effectAllowed = 'move';
   const chip = document.createElement('div');
   chip.className = 'carried';
-  chip.textContent = entries.length === 1 ? entries[0]!.name : `${entries.length} items`;
+  chip.textContent = entries.length === 1 ? entries[0]!.name : tn(entries.length, '{n} item', '{n} items');
   document.body.append(chip);
   data.setDragImage(chip, -12, -8);
   setTimeout(() => chip.remove()); // the browser has its picture of it by then

@@ -1,10 +1,10 @@
 import { Client, ApiError } from '../api/client';
 import * as account from '../api/account';
 import type { Signed, Status, User } from '../api/types';
+import { t } from '../words/words.svelte';
 
 const storageKey = 'discord-cloud-session';
 const serverKey = 'discord-cloud-server';
-const ended = 'Your session has ended. Please sign in again.';
 
 export type Stage =
   | { at: 'starting' }
@@ -42,7 +42,7 @@ export class Session {
   async use(address: string): Promise<void> {
     const origin = serverOrigin(address);
     if (!origin) {
-      this.stage = { at: 'address', message: 'That is not an address like https://cloud.example.' };
+      this.stage = { at: 'address', message: t('That is not an address like https://cloud.example.') };
       return;
     }
     try {
@@ -50,7 +50,7 @@ export class Session {
       if (origin === location.origin) localStorage.removeItem(serverKey);
       else localStorage.setItem(serverKey, origin);
     } catch (e) {
-      const message = foreign(e) ? 'There is no discord-cloud at this address.' : 'The server cannot be reached, or does not take requests from this page.';
+      const message = foreign(e) ? t('There is no discord-cloud at this address.') : t('The server cannot be reached, or does not take requests from this page.');
       this.stage = { at: 'address', message };
     }
   }
@@ -93,7 +93,7 @@ export class Session {
     this.forget('');
   }
 
-  forget(message = ended): void {
+  forget(message = t('Your session has ended. Please sign in again.')): void {
     localStorage.removeItem(storageKey);
     this.client.token = '';
     this.stage = { at: 'sign-in', message };

@@ -1,6 +1,7 @@
 import type { Sort } from '../api/types';
+import type { Text } from '../words/words.svelte';
 
-export type Column = { sort: Sort | undefined; label: string; class: 'name' | 'who' | 'when' | 'size' };
+export type Column = { sort: Sort | undefined; label: Text; class: 'name' | 'who' | 'when' | 'size' };
 
 export const columns: readonly Column[] = [
   { sort: 'name', label: 'Name', class: 'name' },

@@ -1,0 +1,15 @@
+/** What a menu is made of. */
+import type { IconName } from './icons';
+
+export type Item = {
+  label: string;
+  icon: IconName;
+  act: () => void;
+  keys?: string;
+  danger?: boolean;
+  disabled?: boolean;
+  /** Draws a line above. */
+  apart?: boolean;
+};
+/** A point, or the element that the menu hangs from. */
+export type Anchor = { x: number; y: number } | HTMLElement;

@@ -1,0 +1,19 @@
+/** The bytes of a folder by kinds of files, for a chart: the largest, and the rest as one. */
+import { lookOf, type Look } from '../kind';
+
+export type Share = { word: Look['word']; tint: Look['tint']; bytes: number; part: number };
+
+/** By MIME types, as the server counts them; parts are of 1. */
+export function sharesOf(types: Readonly<Record<string, number>>): Share[] {
+  const total = Object.values(types).reduce((sum, n) => sum + n, 0);
+  const shares = new Map<string, Share>();
+  for (const [type, bytes] of Object.entries(types)) {
+    if (bytes <= 0) continue;
+    const { word, tint } = lookOf({ kind: 'file', name: '', type });
+    const share = shares.get(word) ?? { word, tint, bytes: 0, part: 0 };
+    share.bytes += bytes;
+    share.part = share.bytes / total;
+    shares.set(word, share);
+  }
+  return [...shares.values()].sort((a, b) => b.bytes - a.bytes);
+}
