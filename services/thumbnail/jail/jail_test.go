@@ -1,17 +1,17 @@
 package jail_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"image"
 	"image/jpeg"
-	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,51 +19,35 @@ import (
 	"discordcloud/services/thumbnail/jail"
 )
 
-// The children are this test binary, told by its first argument what to be.
-func TestMain(m *testing.M) {
-	if len(os.Args) == 2 {
-		switch os.Args[1] {
-		case "decode":
-			os.Exit(decode.Main(os.Stdin, os.Stdout))
-		case "hang":
-			select {}
-		case "spin":
-			for i := 0; ; i++ {
-				spun.Store(int64(i))
-			}
-		case "crash":
-			panic("as libraries do")
-		case "nothing":
-			os.Exit(0)
-		case "babble":
-			fmt.Println("<html><body>no thumbnail</body></html>")
-			os.Exit(0)
-		case "flood":
-			for {
-				if _, err := os.Stdout.Write(append([]byte{decode.FrameResult, 0xff, 0xff, 0xff, 0xff}, make([]byte, 1<<20)...)); err != nil {
-					os.Exit(0)
-				}
-			}
-		case "outside": // asks for what is not in the object
-			_, _, _ = decode.ReadFrame(bufio.NewReader(os.Stdin), 1<<20)
-			_ = decode.WriteFrame(os.Stdout, decode.FrameRead, []byte{0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0})
-			_, _ = io.Copy(io.Discard, os.Stdin)
-			os.Exit(0)
-		}
+// builtChild is the program in testdata.
+var builtChild = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "discord-cloud-child")
+	if err != nil {
+		return "", err
 	}
-	os.Exit(m.Run())
-}
+	path := filepath.Join(dir, "child")
+	if out, err := exec.Command("go", "build", "-o", path, "./testdata/child").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+})
 
-var spun atomic.Int64
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if path, err := builtChild(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
 
 // child is a Jail whose child is what the argument says.
 func child(t *testing.T, as string) *jail.Jail {
 	t.Helper()
-	self, err := os.Executable()
+	path, err := builtChild()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &jail.Jail{Command: []string{self, as}, Tools: jail.FindTools(), Time: 20 * time.Second}
+	return &jail.Jail{Command: []string{path, as}, Tools: jail.FindTools(), Time: 20 * time.Second}
 }
 
 // job is a job as managers give it.
@@ -124,16 +108,15 @@ func TestRun_children(t *testing.T) {
 	} {
 		t.Run(as, func(t *testing.T) {
 			j := child(t, as)
-			j.Time = 500 * time.Millisecond
-			if as == "crash" || as == "nothing" {
-				j.Time = 20 * time.Second
+			if as == "hang" || as == "spin" {
+				j.Time = 500 * time.Millisecond
 			}
 			began := time.Now()
 			r, err := show(t, j, []byte("anything"), "")
 			if why := reason(r, err); !strings.Contains(why, want) || r.Images != nil {
 				t.Errorf("%q, want %q", why, want)
 			}
-			if took := time.Since(began); took > 15*time.Second {
+			if took := time.Since(began); took > 19*time.Second {
 				t.Errorf("it took %v", took)
 			}
 		})
