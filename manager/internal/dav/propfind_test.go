@@ -172,7 +172,7 @@ func TestXML_bad(t *testing.T) {
 // A listing of many entries begins before it is read to its end, and has all of
 // them once.
 func TestPropfind_large(t *testing.T) {
-	const n = 2500
+	const n = 600
 	w := open(t, nil)
 	c := w.client("ada", auth.AppPassword{})
 	c.want(201, "MKCOL", "/many", "")

@@ -275,3 +275,5 @@ func TestPut_noService(t *testing.T) {
 	}
 	w.sound()
 }
+
+func sha1Of(s string) string { return fmt.Sprintf("%x", sha1.Sum([]byte(s))) }
