@@ -170,8 +170,9 @@ func (e zipEntry) sumTo(h hash.Hash, id string) {
 const (
 	// aheadMembers and aheadBytes bound how many members are opened before their
 	// turn: what is open is being fetched, so that many small files do not cost a
-	// round trip each.
-	aheadMembers = 48
+	// round trip each. They are opened by halves, for what they share: one call
+	// refreshes the links of many.
+	aheadMembers = 64
 	aheadBytes   = 4 << 20
 )
 
@@ -194,9 +195,11 @@ type opened struct {
 
 // add opens a member, after writing as many as have to be out of its way.
 func (q *queue) add(e zipEntry, m Member) error {
-	for len(q.open) > 0 && (len(q.open) >= aheadMembers || q.bytes+e.size > aheadBytes) {
-		if err := q.write(); err != nil {
-			return err
+	if len(q.open) >= aheadMembers || q.bytes+e.size > aheadBytes {
+		for len(q.open) > 0 && (len(q.open) > aheadMembers/2 || q.bytes+e.size > aheadBytes/2) {
+			if err := q.write(); err != nil {
+				return err
+			}
 		}
 	}
 	o := opened{zipEntry: e, pos: q.pos}

@@ -66,7 +66,7 @@ func newLinks(opt Options) *links {
 		l.gather = 2 * time.Millisecond
 	}
 	if l.most == 0 {
-		l.most = 10_000
+		l.most = 20_000
 	}
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	return l

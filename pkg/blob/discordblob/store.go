@@ -36,7 +36,7 @@ type Options struct {
 	Channels []string
 	Log      *slog.Logger // by default none
 
-	// Links is the number of links that are remembered, by default 10,000; each
+	// Links is the number of links that are remembered, by default 20,000; each
 	// takes about 0.5 KB.
 	Links int
 	// Margin is how long before its end a link counts as expired, by default 90 s,
