@@ -156,6 +156,8 @@ test('tiles do what rows do, and are remembered', async () => {
   await ada.button('Show as list').waitFor();
   await ada.row('dawn.png').waitFor();
   expect(await ada.names()).toContain('weather.csv');
+  const width = () => ada.row('dawn.png').locator('img').evaluate((i: HTMLImageElement) => i.naturalWidth);
+  await vi.waitFor(async () => expect(await width()).toBeGreaterThan(100), soon); // a thumbnail
   await picture('tiles');
   await ada.button('Show as list').click();
 });
@@ -237,6 +239,7 @@ test('settings: theme and language at once and for later, devices, programs, use
   await settings.getByRole('tab', { name: 'Appearance' }).click();
   await settings.getByRole('radio', { name: 'Deutsch' }).check();
   await ada.dialog('Einstellungen').getByRole('button', { name: 'Schließen' }).last().click();
+  await ada.page.keyboard.press('Escape'); // nothing is selected any more
   await ada.button('Dateien hochladen').waitFor();
   await ada.page.reload();
   await ada.button('Dateien hochladen').waitFor();
