@@ -1,7 +1,10 @@
 package decode
 
 import (
+	"bytes"
 	"fmt"
+	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,4 +45,20 @@ func raiseLoopback() error {
 	}
 	request.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
 	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, request)
+}
+
+// peak is the most memory that this process has had since it began, in bytes, 0
+// if the system does not tell. (What getrusage tells counts the parent's too.)
+func peak() int64 {
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range bytes.Lines(b) {
+		if f := bytes.Fields(line); len(f) == 3 && string(f[0]) == "VmHWM:" {
+			kib, _ := strconv.ParseInt(string(f[1]), 10, 64) // 0 for what is no number
+			return kib << 10
+		}
+	}
+	return 0
 }

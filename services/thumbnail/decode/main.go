@@ -56,7 +56,7 @@ func (d *decoder) result(ctx context.Context) Result {
 	if err == nil {
 		images, err = d.encode(img)
 	}
-	r := Result{Images: images, Facts: d.facts.clean()}
+	r := Result{Images: images, Facts: d.facts.clean(), Peak: peak()}
 	if err != nil {
 		r.Images, r.Source = nil, d.src.broken()
 		r.Reason = "it cannot be decoded"

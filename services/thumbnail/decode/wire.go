@@ -49,6 +49,9 @@ type Result struct {
 	Reason string  `json:"reason,omitempty"` // why there are none
 	// Source tells that the object could not be read.
 	Source bool `json:"source,omitempty"`
+	// Peak is the most memory that the child has had, in bytes, 0 if it does not
+	// know.
+	Peak int64 `json:"peak,omitempty"`
 }
 
 // Image is one size.

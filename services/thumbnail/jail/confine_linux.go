@@ -34,12 +34,3 @@ func isDenied(err error) bool {
 	return errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.ENOSPC) ||
 		errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOSYS)
 }
-
-// peakOf is the largest resident memory of a process that has ended, and of
-// those that it had waited for.
-func peakOf(p *os.ProcessState) int64 {
-	if u, ok := p.SysUsage().(*syscall.Rusage); ok {
-		return int64(u.Maxrss) << 10
-	}
-	return 0
-}

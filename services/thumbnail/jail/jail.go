@@ -33,12 +33,7 @@ type Jail struct {
 	Log  *slog.Logger // nil for none
 
 	open atomic.Bool // the system does not permit namespaces
-	peak atomic.Int64
 }
-
-// Peak is the largest resident memory of a child so far, in bytes, 0 where the
-// system does not tell.
-func (j *Jail) Peak() int64 { return j.peak.Load() }
 
 // FindTools looks for the programs of the system that decode what Go does not.
 func FindTools() decode.Tools {
@@ -141,9 +136,6 @@ func (j *Jail) once(ctx context.Context, job decode.Job, object io.ReaderAt, lim
 	_ = in.Close() // it is gone, or shall go
 	killGroup(cmd)
 	_ = cmd.Wait() // killed or not, what it said counts
-	for peak, old := peakOf(cmd.ProcessState), j.peak.Load(); peak > old && !j.peak.CompareAndSwap(old, peak); {
-		old = j.peak.Load()
-	}
 	switch {
 	case failed == nil:
 		return r, nil // whatever it died of afterwards
