@@ -157,6 +157,8 @@ func TestXML_bad(t *testing.T) {
 		"33 levels":              `<propfind xmlns="DAV:">` + strings.Repeat("<a>", 40) + strings.Repeat("</a>", 40) + "</propfind>",
 		"10,000 elements":        `<propfind xmlns="DAV:"><prop>` + strings.Repeat("<a/>", 10000) + "</prop></propfind>",
 		"another charset":        `<?xml version="1.0" encoding="utf-16"?><propfind xmlns="DAV:"><allprop/></propfind>`,
+		"an attribute twice":     `<propfind xmlns="DAV:"><prop><x a="1" a="2"/></prop></propfind>`,
+		"a reserved namespace":   `<propfind xmlns="DAV:"><prop><x xmlns="http://www.w3.org/2000/xmlns/"/></prop></propfind>`,
 		"ends that do not match": `<propfind xmlns="DAV:"><allprop></propfind></allprop>`,
 	}
 	for name, body := range bodies {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -21,6 +22,7 @@ const (
 
 	nsDAV  = "DAV:"
 	nsXML  = "http://www.w3.org/XML/1998/namespace"
+	nsNS   = "http://www.w3.org/2000/xmlns/"
 	nsOC   = "http://owncloud.org/ns"
 	nsWin  = "urn:schemas-microsoft-com:"
 	nsOurs = "urn:discord-cloud:" // never told
@@ -144,12 +146,17 @@ func (p *xmlParser) element(start xml.StartElement, depth int) (*node, error) {
 	n := &node{}
 	for _, a := range start.Attr {
 		switch {
+		case a.Value == nsNS && (a.Name.Space == "xmlns" || a.Name.Local == "xmlns"):
+			return nil, errXML
 		case a.Name.Space == "xmlns":
 			if a.Value == "" || a.Name.Local == "xmlns" || a.Value == nsXML != (a.Name.Local == "xml") {
 				return nil, errXML // Namespaces in XML 1.0 §3: no prefix can be undeclared
 			}
 			scope[a.Name.Local] = a.Value
 		case a.Name.Space == "" && a.Name.Local == "xmlns":
+			if a.Value == nsXML {
+				return nil, errXML
+			}
 			scope[""] = a.Value
 		}
 	}
@@ -168,6 +175,9 @@ func (p *xmlParser) element(start xml.StartElement, depth int) (*node, error) {
 			if a.Name.Space, ok = p.resolve(a.Name.Space); !ok {
 				return nil, errXML
 			}
+		}
+		if strings.Contains(a.Name.Local, ":") || slices.ContainsFunc(n.attrs, func(b xml.Attr) bool { return b.Name == a.Name }) {
+			return nil, errXML // what is stored must be well-formed where it is shown
 		}
 		n.attrs = append(n.attrs, a)
 	}
