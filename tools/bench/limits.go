@@ -87,7 +87,7 @@ func limited(ctx context.Context, w *world, channels int, reach float64) (_ []re
 		w.logPosts(p)
 	}
 	return []result{result{
-		Row: fmt.Sprintf("limits-%d", channels), What: fmt.Sprintf("upload under live limits, %d channels", channels),
+		Row: fmt.Sprintf("limits-%d", channels), What: fmt.Sprintf("upload under live limits, channels: %d", channels),
 		Against: "what the limits allow", Unit: "MiB/s", Reach: reach,
 	}.of(samples)}, nil
 }
