@@ -95,13 +95,17 @@ type Dispatcher struct {
 
 	shares shares // of what a token may do
 
-	mu         sync.Mutex
-	left       sync.Cond // a client or a service has left
-	attached   int       // services, configured or not
-	pool       pool
-	clients    map[*Client]struct{}
-	services   []*Service // that have been configured, oldest first
-	uploads    map[cloud.UploadID]*upload
+	mu       sync.Mutex
+	left     sync.Cond // a client or a service has left
+	attached int       // services, configured or not
+	pool     pool
+	clients  map[*Client]struct{}
+	services []*Service // that have been configured, oldest first
+	uploads  map[cloud.UploadID]*upload
+	// shutting holds what a service is being told to forget, closed when it has:
+	// until then the upload cannot be opened again, or the service would close
+	// what it has just opened.
+	shutting   map[cloud.UploadID]chan struct{}
 	joined     uint64 // counts clients and uploads, for their order
 	refused    int64  // parts that were not taken, for Debug
 	interrupts int64  // uploads that lost their service, for Debug
@@ -136,7 +140,7 @@ func New(o Options) *Dispatcher {
 		Options: o,
 		small:   semaphore.NewWeighted(smallFiles),
 		clients: map[*Client]struct{}{},
-		uploads: map[cloud.UploadID]*upload{},
+		uploads: map[cloud.UploadID]*upload{}, shutting: map[cloud.UploadID]chan struct{}{},
 	}
 	d.left.L = &d.mu
 	return d

@@ -75,6 +75,9 @@ func (c *Client) resume(ctx context.Context, id cloud.UploadID, reply func(packe
 	if taken, err := c.takeOver(ctx, id, reply); taken || err != nil {
 		return err
 	}
+	if err := d.isShut(ctx, id); err != nil {
+		return fmt.Errorf("resume: %w", err)
+	}
 
 	u, err := c.restore(row)
 	if err != nil {

@@ -191,7 +191,10 @@ func (d *Dispatcher) announce(p packet.ServiceRegistry) {
 func (d *Dispatcher) shut(ctx context.Context, sl *slot, id cloud.UploadID) {
 	sl.upload = nil
 	ctx = context.WithoutCancel(ctx)
+	shut := make(chan struct{})
+	d.shutting[id] = shut
 	d.background.Go(func() {
+		defer close(shut)
 		err := sl.service.call(ctx, packet.UploadClose{UploadID: string(id)})
 		if err != nil {
 			d.Log.WarnContext(ctx, "upload not closed on its service", "service", sl.service.id, "upload", id, "err", err)
@@ -199,8 +202,28 @@ func (d *Dispatcher) shut(ctx context.Context, sl *slot, id cloud.UploadID) {
 		}
 		d.mu.Lock()
 		defer d.mu.Unlock()
+		if d.shutting[id] == shut {
+			delete(d.shutting, id)
+		}
 		if err == nil {
 			d.pool.free(sl)
 		}
 	})
+}
+
+// isShut waits until no service is being told to forget the upload.
+func (d *Dispatcher) isShut(ctx context.Context, id cloud.UploadID) error {
+	for {
+		d.mu.Lock()
+		shut := d.shutting[id]
+		d.mu.Unlock()
+		if shut == nil {
+			return nil
+		}
+		select {
+		case <-shut:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }

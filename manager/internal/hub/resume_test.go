@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -219,6 +220,30 @@ func TestResume_ClientLeaves(t *testing.T) {
 	expect[packet.UploadFinishInfo](d)
 	c.quiet()
 	d.quiet()
+}
+
+// A client that comes back at once is not overtaken by the end of what it had.
+func TestResume_AtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.service(4)
+	u := w.user("ada")
+	data := pattern(partSize+1, 3)
+	for i := range 30 {
+		c, d := w.v2(u), w.v2(u)
+		r := begin(c, packet.UploadRequest{Name: fmt.Sprintf("file %d", i), Path: "/", Size: int64(len(data))})
+		c.close()
+		again := ask[packet.UploadResponse](d, packet.UploadResume{UploadID: r.UploadID})
+		if !again.Accepted {
+			t.Fatalf("resumed as %+v", again)
+		}
+		w.post(again, data, 0)
+		w.post(again, data, 1)
+		expect[packet.UploadStageFinish](d)
+		if p := expect[packet.UploadFinishInfo](d); !p.Success {
+			t.Errorf("ended as %+v", p)
+		}
+		d.close()
+	}
 }
 
 func TestResume_Refused(t *testing.T) {
