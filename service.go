@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -30,6 +32,11 @@ func (uploadServiceCmd) Run(a *app, ctx *runContext) error {
 	a.env.Need("MANAGER_ADDRESS", "OWN_ADDRESS", "PORT", "SERVICE_PASSWORD")
 	if err := a.checked(); err != nil {
 		return err
+	}
+	if _, set := os.LookupEnv("GOMEMLIMIT"); !set {
+		// The buffers are there for good, so garbage would otherwise be let grow
+		// to as much again before it is collected.
+		debug.SetMemoryLimit(memory + 24<<20)
 	}
 	service := upload.New(upload.Config{
 		Worker: worker.Config{ManagerURL: own.manager, Address: own.address, Password: packet.Secret(password.Reveal()), Capacity: capacity, Log: log.With("part", "worker")},
