@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"discordcloud/manager/internal/policy"
+	"discordcloud/manager/internal/serve"
 	"discordcloud/pkg/cloud"
 )
 
@@ -37,7 +38,7 @@ func (a *api) serveDAV(w http.ResponseWriter, r *http.Request) {
 	who, err := a.admitDAV(r)
 	if err != nil {
 		a.bound(w, r)
-		if statusOf(err) != http.StatusUnauthorized {
+		if serve.StatusOf(err) != http.StatusUnauthorized {
 			a.writeError(w, r, err)
 			return
 		}

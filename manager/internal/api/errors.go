@@ -7,31 +7,10 @@ import (
 	"strconv"
 	"time"
 
+	"discordcloud/manager/internal/serve"
 	"discordcloud/pkg/cloud"
 	"discordcloud/pkg/retry"
 )
-
-// statuses is the one table of HTTP statuses, by the code of an error's kind.
-var statuses = map[string]int{
-	cloud.CodeOf(cloud.ErrNotFound):        http.StatusNotFound,
-	cloud.CodeOf(cloud.ErrExists):          http.StatusConflict,
-	cloud.CodeOf(cloud.ErrInvalid):         http.StatusBadRequest,
-	cloud.CodeOf(cloud.ErrUnauthenticated): http.StatusUnauthorized,
-	cloud.CodeOf(cloud.ErrDenied):          http.StatusForbidden,
-	cloud.CodeOf(cloud.ErrTooLarge):        http.StatusRequestEntityTooLarge,
-	cloud.CodeOf(cloud.ErrLimited):         http.StatusTooManyRequests,
-	cloud.CodeOf(cloud.ErrCorrupt):         http.StatusInternalServerError,
-	cloud.CodeOf(cloud.ErrFull):            http.StatusInsufficientStorage,
-	cloud.CodeOf(cloud.ErrShutdown):        http.StatusServiceUnavailable,
-	cloud.CodeOf(cloud.ErrUnavailable):     http.StatusServiceUnavailable,
-}
-
-func statusOf(err error) int {
-	if status, ok := statuses[cloud.CodeOf(err)]; ok {
-		return status
-	}
-	return http.StatusInternalServerError
-}
 
 type errorAnswer struct {
 	Error errorRecord `json:"error"`
@@ -46,7 +25,7 @@ type errorRecord struct {
 // writeError answers an error that came before anything was sent, and logs what
 // the answer does not say.
 func (a *api) writeError(w http.ResponseWriter, r *http.Request, err error) {
-	status := statusOf(err)
+	status := serve.StatusOf(err)
 	a.logError(r, status, err)
 	retryAfter(w, err)
 	w.Header().Set("Cache-Control", "no-store")

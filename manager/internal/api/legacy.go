@@ -9,6 +9,7 @@ import (
 
 	"discordcloud/manager/internal/auth"
 	"discordcloud/manager/internal/policy"
+	"discordcloud/manager/internal/serve"
 	"discordcloud/pkg/cloud"
 )
 
@@ -94,7 +95,7 @@ func (a *api) serveV1(w http.ResponseWriter, r *http.Request, rt *route) {
 func (a *api) writeErrorV1(w http.ResponseWriter, r *http.Request, err error) {
 	e, ok := errors.AsType[*errorV1](err)
 	if !ok {
-		e = &errorV1{status: statusOf(err), detail: cloud.TextOf(err), err: err}
+		e = &errorV1{status: serve.StatusOf(err), detail: cloud.TextOf(err), err: err}
 		if e.status == http.StatusForbidden || e.status == http.StatusNotFound {
 			e.detail = ""
 		}

@@ -203,28 +203,6 @@ func refusef(status int, format string, args ...any) error {
 	return &refusal{status: status, text: fmt.Sprintf(format, args...)}
 }
 
-// statuses is the one table of statuses by the code of an error's kind.
-var statuses = map[string]int{
-	cloud.CodeOf(cloud.ErrNotFound):        http.StatusNotFound,
-	cloud.CodeOf(cloud.ErrExists):          http.StatusConflict,
-	cloud.CodeOf(cloud.ErrInvalid):         http.StatusBadRequest,
-	cloud.CodeOf(cloud.ErrUnauthenticated): http.StatusUnauthorized,
-	cloud.CodeOf(cloud.ErrDenied):          http.StatusForbidden,
-	cloud.CodeOf(cloud.ErrTooLarge):        http.StatusRequestEntityTooLarge,
-	cloud.CodeOf(cloud.ErrLimited):         http.StatusTooManyRequests,
-	cloud.CodeOf(cloud.ErrCorrupt):         http.StatusInternalServerError,
-	cloud.CodeOf(cloud.ErrFull):            http.StatusInsufficientStorage,
-	cloud.CodeOf(cloud.ErrShutdown):        http.StatusServiceUnavailable,
-	cloud.CodeOf(cloud.ErrUnavailable):     http.StatusServiceUnavailable,
-}
-
-func statusOf(err error) int {
-	if status, ok := statuses[cloud.CodeOf(err)]; ok {
-		return status
-	}
-	return http.StatusInternalServerError
-}
-
 // retryLater is what clients are told to wait when nothing better is known.
 const retryLater = 10 * time.Second
 
@@ -232,7 +210,7 @@ const retryLater = 10 * time.Second
 func (q *request) fail(err error) {
 	no, ok := errors.AsType[*refusal](err)
 	if !ok {
-		no = &refusal{status: statusOf(err), text: cloud.TextOf(err)}
+		no = &refusal{status: serve.StatusOf(err), text: cloud.TextOf(err)}
 	}
 	switch {
 	case q.ctx().Err() != nil:
