@@ -8,7 +8,8 @@ import (
 	"discordcloud/pkg/cloud"
 )
 
-const upsertShare = `INSERT INTO shares (entry_id, user_id, can_write, shared_at) VALUES (?, ?, ?, ?)
+const upsertShare = `INSERT INTO shares (entry_id, user_id, can_write, shared_at, owner_id)
+	VALUES (?1, ?2, ?3, ?4, (SELECT owner_id FROM entries WHERE id = ?1))
 	ON CONFLICT (entry_id, user_id) DO UPDATE SET can_write = excluded.can_write`
 
 // SetShare implements meta.Tree. A share that is changed keeps its date.
