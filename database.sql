@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS schema_version (
 
 DO $$
 BEGIN
-	IF EXISTS (SELECT 1 FROM schema_version WHERE version > 4) THEN
+	IF EXISTS (SELECT 1 FROM schema_version WHERE version > 5) THEN
 		RAISE EXCEPTION 'the database has newer tables than this file makes';
 	END IF;
 END
@@ -58,6 +58,7 @@ CREATE TABLE IF NOT EXISTS objects (
 	created_at  TIMESTAMPTZ NOT NULL,
 	finished_at TIMESTAMPTZ,
 	state_at    TIMESTAMPTZ NOT NULL,
+	preview     TEXT        NOT NULL DEFAULT '',
 	CONSTRAINT objects_id CHECK (length(id) = 16),
 	CONSTRAINT objects_state CHECK (state IN ('uploading', 'stored', 'garbage')),
 	CONSTRAINT objects_finished CHECK (state <> 'stored' OR finished_at IS NOT NULL),
@@ -341,6 +342,6 @@ BEGIN
 END
 $$;
 
-INSERT INTO schema_version (version, applied_at) VALUES (4, now()) ON CONFLICT DO NOTHING;
+INSERT INTO schema_version (version, applied_at) VALUES (5, now()) ON CONFLICT DO NOTHING;
 
 COMMIT;

@@ -112,6 +112,9 @@ type Entry struct {
 	SHA256       Sum    // of the plain content; zero where it is not known
 	CRC32        uint32 // IEEE, of the plain content
 	HasThumbnail bool
+	// Preview is the content as a BlurHash, "" where none was made. It shows as
+	// little as the thumbnail does to those who may not read the file: nothing.
+	Preview string
 }
 
 // IsFolder tells a folder from a file.

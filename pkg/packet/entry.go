@@ -13,6 +13,7 @@ type Entry struct {
 	Hash         string `json:"hash,omitempty"`   // 64 hex digits: the root of the tree hash
 	SHA256       string `json:"sha256,omitempty"` // 64 hex digits, where it is known
 	HasThumbnail bool   `json:"has_thumbnail"`
+	Preview      string `json:"preview,omitempty"` // a BlurHash, for those who may read the file
 	CreatedAt    string `json:"created_at"`
 	UpdatedAt    string `json:"updated_at"`
 	ModifiedAt   string `json:"modified_at"`
@@ -71,6 +72,7 @@ var entryPackets = []spec{
 			text("hash").as(asHash).optional(),
 			text("sha256").as(asHash).optional(),
 			flag("has_thumbnail"),
+			text("preview").atMostUnits(40).optional(),
 			text("created_at").as(asTime),
 			text("updated_at").as(asTime),
 			text("modified_at").as(asTime),

@@ -29,8 +29,12 @@ func (rs *records) entry(ctx context.Context, e cloud.Entry) (packet.Entry, erro
 		return packet.Entry{}, err
 	}
 	status, can := policy.Access(rs.who.User, e)
+	preview := e.Preview
+	if can == policy.Nothing {
+		preview = ""
+	}
 	return packet.Entry{
-		ID: int64(e.ID), Parent: int64(e.Parent), Name: e.Name, Kind: string(e.Kind),
+		ID: int64(e.ID), Parent: int64(e.Parent), Name: e.Name, Kind: string(e.Kind), Preview: preview,
 		Size: e.Size, Type: e.Type, Hash: e.Hash.String(), SHA256: e.SHA256.String(), HasThumbnail: e.HasThumbnail,
 		CreatedAt: stamp(e.CreatedAt), UpdatedAt: stamp(e.UpdatedAt), ModifiedAt: stamp(e.ModifiedAt),
 		Owner: owner, Public: e.Public || e.Owner == 0, Access: string(status), Can: string(can),

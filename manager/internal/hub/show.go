@@ -59,6 +59,9 @@ func (c *client) entry(e cloud.Entry, owner string) packet.Entry {
 		CreatedAt: stamp(e.CreatedAt), UpdatedAt: stamp(e.UpdatedAt), ModifiedAt: stamp(e.ModifiedAt),
 		Public: e.Public, Access: string(status), Can: string(can),
 	}
+	if can != policy.Nothing {
+		p.Preview = e.Preview
+	}
 	if e.Owner != 0 {
 		p.Owner = &packet.Owner{ID: int64(e.Owner), Name: owner}
 	}

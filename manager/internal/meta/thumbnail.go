@@ -27,6 +27,7 @@ type Thumbnail struct {
 	Decoder  int    // version of the decoder that ended it, 0 before
 	Reason   string // why it failed
 	Facts    string // what was found on the way, a JSON record, or ""
+	Preview  string // for listings, a BlurHash; written only, entries have it
 
 	Images []ThumbnailImage // none before it was made
 	Pack   cloud.ObjectID   // under which they are sealed

@@ -118,39 +118,42 @@ func (t *Thumbs) unseal(th meta.Thumbnail, sealed []byte) ([]byte, error) {
 // errNoThumbnail is for answers that claim to be thumbnails.
 var errNoThumbnail = errors.New("what the service sent is no thumbnail")
 
-// check decodes what a service sent and encodes it anew.
-func check(sent []packet.ThumbnailImage) ([]meta.ThumbnailImage, []byte, error) {
+// check decodes what a service sent and encodes it anew: what it gives is the
+// images, where they lie in the bytes, and the BlurHash of the smallest.
+func check(sent []packet.ThumbnailImage) (th meta.Thumbnail, plain []byte, err error) {
 	if len(sent) != len(sizes) {
-		return nil, nil, fmt.Errorf("%w: %d images", errNoThumbnail, len(sent))
+		return th, nil, fmt.Errorf("%w: %d images", errNoThumbnail, len(sent))
 	}
-	var images []meta.ThumbnailImage
 	var pack bytes.Buffer
 	for i, s := range sent {
 		raw, err := base64.StdEncoding.DecodeString(s.Data)
 		if err != nil || s.Size != sizes[i] || len(raw) > imageLimit {
-			return nil, nil, fmt.Errorf("%w: %d bytes for size %d", errNoThumbnail, len(raw), s.Size)
+			return th, nil, fmt.Errorf("%w: %d bytes for size %d", errNoThumbnail, len(raw), s.Size)
 		}
 		config, err := jpeg.DecodeConfig(bytes.NewReader(raw))
 		if err != nil {
-			return nil, nil, fmt.Errorf("%w: %w", errNoThumbnail, err)
+			return th, nil, fmt.Errorf("%w: %w", errNoThumbnail, err)
 		}
 		if config.Width < 1 || config.Height < 1 || int64(max(config.Width, config.Height)) > s.Size {
-			return nil, nil, fmt.Errorf("%w: %d by %d pixels for size %d", errNoThumbnail, config.Width, config.Height, s.Size)
+			return th, nil, fmt.Errorf("%w: %d by %d pixels for size %d", errNoThumbnail, config.Width, config.Height, s.Size)
 		}
 		img, err := jpeg.Decode(bytes.NewReader(raw))
 		if err != nil {
-			return nil, nil, fmt.Errorf("%w: %w", errNoThumbnail, err)
+			return th, nil, fmt.Errorf("%w: %w", errNoThumbnail, err)
 		}
 		offset := pack.Len()
 		if err := jpeg.Encode(&pack, img, &jpeg.Options{Quality: quality}); err != nil {
-			return nil, nil, err
+			return th, nil, err
 		}
-		images = append(images, meta.ThumbnailImage{
+		if i == 0 {
+			th.Preview = blurHash(img)
+		}
+		th.Images = append(th.Images, meta.ThumbnailImage{
 			Size: int(s.Size), Width: config.Width, Height: config.Height,
 			Offset: int64(offset), Bytes: int64(pack.Len() - offset), Sum: sha256.Sum256(pack.Bytes()[offset:]),
 		})
 	}
-	return images, pack.Bytes(), nil
+	return th, pack.Bytes(), nil
 }
 
 // store seals the images and puts them away.

@@ -250,7 +250,7 @@ func (w *Worker) Done(ctx context.Context, p packet.ThumbnailDone) error {
 		}
 		return nil
 	}
-	images, plain, err := check(p.Images)
+	th, plain, err := check(p.Images)
 	if err != nil {
 		t.mu.Lock()
 		t.refused++
@@ -272,7 +272,7 @@ func (w *Worker) Done(ctx context.Context, p packet.ThumbnailDone) error {
 		defer func() { <-t.stores }()
 		ctx, cancel := context.WithTimeout(detached, time.Minute)
 		defer cancel()
-		th := meta.Thumbnail{Object: l.job.Entry.Object, State: meta.ThumbnailReady, Decoder: Decoder, Facts: facts, Images: images}
+		th.Object, th.State, th.Decoder, th.Facts = l.job.Entry.Object, meta.ThumbnailReady, Decoder, facts
 		if err := t.finish(ctx, th, plain); err != nil {
 			t.Log.WarnContext(ctx, "thumbnail not stored", "file", l.job.Entry.ID, "err", err)
 			t.giveBack(detached, l.job, t.Now().Add(time.Minute), false)

@@ -14,7 +14,7 @@ import (
 const (
 	entryColumns = `e.id, COALESCE(e.parent_id, 0), e.name, e.kind, COALESCE(e.owner_id, 0), e.public,
 		e.created_at, e.updated_at, e.modified_at, e.object_id, e.size, e.type, e.has_thumbnail,
-		o.hash, o.sha256, COALESCE(o.crc32, 0), COALESCE(s.user_id, 0), COALESCE(s.can_write, 0), COALESCE(s.shared_at, 0)`
+		o.hash, o.sha256, COALESCE(o.crc32, 0), COALESCE(o.preview, ''), COALESCE(s.user_id, 0), COALESCE(s.can_write, 0), COALESCE(s.shared_at, 0)`
 	entryTables = `entries e LEFT JOIN objects o ON o.id = e.object_id
 		LEFT JOIN shares s ON s.entry_id = e.id AND s.user_id = ?1`
 	selectEntry = `SELECT ` + entryColumns + ` FROM ` + entryTables + ` WHERE `
@@ -116,7 +116,7 @@ func scanEntryAnd(row scanner, more ...any) (cloud.Entry, error) {
 	)
 	if err := row.Scan(append([]any{&e.ID, &e.Parent, &e.Name, &e.Kind, &e.Owner, &e.Public,
 		&created, &updated, &modified, &object, &e.Size, &e.Type, &e.HasThumbnail,
-		&hash, &sha, &e.CRC32, &share.User, &share.CanWrite, &sharedAt}, more...)...); err != nil {
+		&hash, &sha, &e.CRC32, &e.Preview, &share.User, &share.CanWrite, &sharedAt}, more...)...); err != nil {
 		return cloud.Entry{}, err
 	}
 	e.CreatedAt, e.UpdatedAt, e.ModifiedAt = fromStamp(created), fromStamp(updated), fromStamp(modified)

@@ -24,6 +24,7 @@ var (
 	tableText  = regexp.MustCompile(`(?s)CREATE TABLE (?:IF NOT EXISTS )?(\w+) \((.*?)\n?\)(?: WITHOUT ROWID)?;`)
 	indexText  = regexp.MustCompile(`CREATE INDEX (?:IF NOT EXISTS )?(\w+ ON .*?);`)
 	references = regexp.MustCompile(`REFERENCES .*`)
+	added      = regexp.MustCompile(`, (\w+ +(?:TEXT|INTEGER|BLOB|BOOLEAN)\b)`) // SQLite puts a new column behind the last
 	spaces     = regexp.MustCompile(`\s+`)
 )
 
@@ -33,7 +34,7 @@ func parseSchema(text string) (tables map[string]table, indexes []string) {
 	tables = map[string]table{}
 	for _, match := range tableText.FindAllStringSubmatch(text, -1) {
 		var t table
-		for line := range strings.Lines(match[2]) {
+		for line := range strings.Lines(added.ReplaceAllString(match[2], ",\n$1")) {
 			line = strings.TrimSuffix(spaces.ReplaceAllString(strings.TrimSpace(line), " "), ",")
 			first, rest, _ := strings.Cut(line, " ")
 			switch first {

@@ -169,6 +169,9 @@ func (s *Store) FinishThumbnail(ctx context.Context, t meta.Thumbnail) (entries 
 		if !before.Pack.IsZero() {
 			old = &before
 		}
+		if err := exec(ctx, tx, `UPDATE objects SET preview = ?1 WHERE id = ?2`, t.Preview, t.Object[:]); err != nil {
+			return err
+		}
 		if err := exec(ctx, tx, `UPDATE entries SET has_thumbnail = 1 WHERE object_id = ?`, t.Object[:]); err != nil {
 			return err
 		}

@@ -103,12 +103,12 @@ func TestThumbnails_ends(t *testing.T) {
 	queue(2, meta.ThumbnailQueued)
 
 	ready := meta.Thumbnail{
-		State: meta.ThumbnailReady, Decoder: 2, Facts: `{"width":1}`, Pack: cloud.ObjectID{1},
+		State: meta.ThumbnailReady, Decoder: 2, Facts: `{"width":1}`, Preview: "LEHV6nWB2yk8pyo0adR*.7kCMdnj", Pack: cloud.ObjectID{1},
 		Images: []meta.ThumbnailImage{{Size: 256, Width: 1, Height: 2, Offset: 3, Bytes: 4, Sum: cloud.Sum{5}}},
 		Chunk:  cloud.Chunk{Size: 7, SealedSize: 300, Salt: [32]byte{6}, Header: [64]byte{7}, Ref: cloud.Ref{Channel: "1", Message: "2", Attachment: "3", Path: "/p"}},
 	}
 	entries, old := finish(ready)
-	if len(entries) != 1 || !entries[0].HasThumbnail || entries[0].ID != e.ID || old != nil {
+	if len(entries) != 1 || !entries[0].HasThumbnail || entries[0].ID != e.ID || entries[0].Preview != ready.Preview || old != nil {
 		t.Errorf("finished: %+v, %v", entries, old)
 	}
 	got, err := s.Thumbnail(ctx, e.Object)
