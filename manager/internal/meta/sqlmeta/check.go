@@ -14,7 +14,20 @@ var findings = []string{
 	`SELECT 'file ' || e.id || ' has ' || e.size || ' bytes, its object ' || o.size
 		FROM entries e JOIN objects o ON o.id = e.object_id WHERE e.size <> o.size`,
 	`SELECT 'object ' || lower(hex(o.id)) || ' is stored, but no file has it'
-		FROM objects o WHERE o.state = 'stored' AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.object_id = o.id)`,
+		FROM objects o WHERE o.state = 'stored' AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.object_id = o.id)
+			AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.object_id = o.id)`,
+	`SELECT 'version ' || v.id || ' of file ' || v.entry_id || ' has no stored object of its size'
+		FROM versions v LEFT JOIN objects o ON o.id = v.object_id
+		WHERE o.id IS NULL OR o.state <> 'stored' OR o.size <> v.size`,
+	`SELECT 'message ' || c.message_id || ' is to be deleted, but object ' || lower(hex(c.object_id)) || ' lies there'
+		FROM chunks c JOIN deletions d ON d.message_id = c.message_id WHERE d.state <> 'skipped'`,
+	`SELECT 'message ' || t.message_id || ' is to be deleted, but a thumbnail lies there'
+		FROM thumbnails t JOIN deletions d ON d.message_id = t.message_id WHERE d.state <> 'skipped'`,
+	`SELECT 'entry ' || e.id || ' is in the trash, but what was deleted with it is not there'
+		FROM entries e WHERE e.trash_id > 0 AND NOT EXISTS (SELECT 1 FROM trash t WHERE t.entry_id = e.trash_id)`,
+	`SELECT 'entry ' || e.id || ' and its folder ' || p.id || ' are not in the same part of the trash'
+		FROM entries e JOIN entries p ON p.id = e.parent_id
+		WHERE e.id > 0 AND COALESCE(e.trash_id, 0) <> CASE WHEN p.id = -1 THEN e.id ELSE COALESCE(p.trash_id, 0) END`,
 	`SELECT 'object ' || lower(hex(o.id)) || ' of ' || o.size || ' bytes has ' || COALESCE(c.chunks, 0) ||
 			' chunks with ' || COALESCE(c.gaps, 0) || ' gaps that reach to ' || COALESCE(c.reach, 0)
 		FROM objects o LEFT JOIN (
@@ -31,6 +44,8 @@ var findings = []string{
 	`SELECT 'the root is missing' WHERE NOT EXISTS (SELECT 1 FROM entries WHERE id = 0 AND kind = 'folder')`,
 	`WITH RECURSIVE reached (id) AS (
 			SELECT 0
+			UNION
+			SELECT -1
 			UNION
 			SELECT e.id FROM reached r JOIN entries e ON e.parent_id = r.id)
 		SELECT 'entry ' || e.id || ' does not hang on the root'

@@ -17,7 +17,9 @@ const (
 		o.hash, o.sha256, COALESCE(o.crc32, 0), COALESCE(o.preview, ''), COALESCE(s.user_id, 0), COALESCE(s.can_write, 0), COALESCE(s.shared_at, 0)`
 	entryTables = `entries e LEFT JOIN objects o ON o.id = e.object_id
 		LEFT JOIN shares s ON s.entry_id = e.id AND s.user_id = ?1`
-	selectEntry = `SELECT ` + entryColumns + ` FROM ` + entryTables + ` WHERE `
+	// What is in the trash is found by the trash alone.
+	selectEntry   = selectTrashed + `e.trash_id IS NULL AND `
+	selectTrashed = `SELECT ` + entryColumns + ` FROM ` + entryTables + ` WHERE `
 
 	// visible is what a viewer sees. It reads shares only where nothing else
 	// lets him see the entry.

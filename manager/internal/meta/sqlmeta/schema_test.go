@@ -74,7 +74,7 @@ func TestSchema_postgres(t *testing.T) {
 	}
 	want, wantIndexes := parseSchema(strings.Join(catalogue, "\n"))
 	got, gotIndexes := parseSchema(string(script))
-	if len(want) < 9 || len(want["entries"].columns) != 14 || len(want["entries"].rules) != 5 || len(wantIndexes) < 12 {
+	if len(want) < 9 || len(want["entries"].columns) != 15 || len(want["entries"].rules) != 5 || len(wantIndexes) < 12 {
 		t.Fatalf("the catalogue was not understood: %+v, %v", want, wantIndexes)
 	}
 	for _, name := range slices.Sorted(maps.Keys(want)) {

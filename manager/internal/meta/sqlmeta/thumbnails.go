@@ -108,8 +108,8 @@ func (s *Store) LeaseThumbnail(ctx context.Context, now, until time.Time, attemp
 	err = s.update(ctx, func(tx querier) error {
 		var object []byte
 		var id cloud.EntryID
-		err := tx.QueryRowContext(ctx, `SELECT t.object_id, t.attempts + 1, (SELECT MIN(e.id) FROM entries e WHERE e.object_id = t.object_id)
-			FROM thumbnails t WHERE `+due+` AND EXISTS (SELECT 1 FROM entries e WHERE e.object_id = t.object_id)
+		err := tx.QueryRowContext(ctx, `SELECT t.object_id, t.attempts + 1, (SELECT MIN(e.id) FROM entries e WHERE e.object_id = t.object_id AND e.trash_id IS NULL)
+			FROM thumbnails t WHERE `+due+` AND EXISTS (SELECT 1 FROM entries e WHERE e.object_id = t.object_id AND e.trash_id IS NULL)
 			ORDER BY t.priority DESC, t.due_at LIMIT 1`, now.UnixMicro()).Scan(&object, &job.Attempt, &id)
 		if err != nil {
 			return notFound(err, "thumbnail to make")
