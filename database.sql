@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS schema_version (
 
 DO $$
 BEGIN
-	IF EXISTS (SELECT 1 FROM schema_version WHERE version > 6) THEN
+	IF EXISTS (SELECT 1 FROM schema_version WHERE version > 7) THEN
 		RAISE EXCEPTION 'the database has newer tables than this file makes';
 	END IF;
 END
@@ -402,6 +402,17 @@ CREATE TABLE IF NOT EXISTS jobs (
 CREATE INDEX IF NOT EXISTS chunks_by_message ON chunks (message_id);
 CREATE INDEX IF NOT EXISTS thumbnails_by_message ON thumbnails (message_id);
 
+-- Entries that a user has marked to find them again.
+CREATE TABLE IF NOT EXISTS stars (
+	user_id    BIGINT  NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+	entry_id   BIGINT  NOT NULL REFERENCES entries (id) ON DELETE CASCADE,
+	starred_at BIGINT  NOT NULL,
+	PRIMARY KEY (user_id, entry_id)
+);
+CREATE INDEX IF NOT EXISTS stars_by_entry ON stars (entry_id);
+-- For what has changed last, wherever it lies.
+CREATE INDEX IF NOT EXISTS entries_by_change ON entries (updated_at, id);
+
 -- Only the manager, as the tables' owner, reads and writes. Supabase opens new
 -- tables to the roles behind its public API: here nothing is theirs.
 DO $$
@@ -409,7 +420,7 @@ DECLARE
 	one  TEXT;
 	role TEXT;
 BEGIN
-	FOREACH one IN ARRAY ARRAY['schema_version', 'users', 'sessions', 'objects', 'entries', 'shares', 'chunks', 'uploads', 'keys', 'app_passwords', 'properties', 'locks', 'thumbnails', 'user_groups', 'group_members', 'group_shares', 'space', 'audit', 'audit_head', 'activity', 'trash', 'versions', 'deletions', 'orphans', 'jobs'] LOOP
+	FOREACH one IN ARRAY ARRAY['schema_version', 'users', 'sessions', 'objects', 'entries', 'shares', 'chunks', 'uploads', 'keys', 'app_passwords', 'properties', 'locks', 'thumbnails', 'user_groups', 'group_members', 'group_shares', 'space', 'audit', 'audit_head', 'activity', 'trash', 'versions', 'deletions', 'orphans', 'jobs', 'stars'] LOOP
 		EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', one);
 		EXECUTE format('REVOKE ALL ON TABLE %I FROM PUBLIC', one);
 		FOREACH role IN ARRAY ARRAY['anon', 'authenticated'] LOOP
@@ -421,6 +432,6 @@ BEGIN
 END
 $$;
 
-INSERT INTO schema_version (version, applied_at) VALUES (6, now()) ON CONFLICT DO NOTHING;
+INSERT INTO schema_version (version, applied_at) VALUES (7, now()) ON CONFLICT DO NOTHING;
 
 COMMIT;

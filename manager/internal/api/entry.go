@@ -77,6 +77,13 @@ func parseQuery(v url.Values) (meta.Query, error) {
 		}
 		ask.Limit = n
 	}
+	if s := v.Get("offset"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 0 || n > 0 && ask.After != "" {
+			return bad("offset")
+		}
+		ask.Offset = n
+	}
 	return ask, nil
 }
 
@@ -230,6 +237,43 @@ func (a *api) moveMany(q *call) error {
 		entries = append(entries, record)
 	}
 	return q.answer(map[string]any{"entries": entries})
+}
+
+func (a *api) copyMany(q *call) error {
+	var in struct {
+		IDs        []cloud.EntryID `json:"ids"`
+		Parent     *cloud.EntryID  `json:"parent"`
+		OnConflict meta.Conflict   `json:"on_conflict"`
+	}
+	if err := q.decode(&in); err != nil {
+		return err
+	}
+	if err := checkIDs(in.IDs); err != nil {
+		return err
+	}
+	if in.Parent == nil {
+		return cloud.UserErrorf(cloud.ErrInvalid, "parent is missing")
+	}
+	on, err := conflict(in.OnConflict)
+	if err != nil {
+		return err
+	}
+	if on == meta.ConflictReplace {
+		return cloud.UserErrorf(cloud.ErrInvalid, "on_conflict is fail or rename")
+	}
+	copied, err := q.fs.CopyMany(q.ctx(), q.who, in.IDs, *in.Parent, on)
+	if err != nil {
+		return err
+	}
+	entries := make([]cloud.Entry, 0, len(copied))
+	for _, c := range copied {
+		entries = append(entries, c.Entry)
+	}
+	records, err := a.records(q).all(q.ctx(), entries)
+	if err != nil {
+		return err
+	}
+	return q.answer(map[string]any{"entries": records})
 }
 
 func (a *api) deleteMany(q *call) error {

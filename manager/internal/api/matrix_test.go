@@ -80,6 +80,19 @@ var samples = map[string]func(s subject) (target string, body any, on *cloud.Ent
 		return "/api/thumbnail-jobs/3c1c0b1e-6a3c-4b52-8d0e-0d5a2c3f9b12/source", nil, &s.file
 	},
 	"GET /api/search": func(subject) (string, any, *cloud.Entry) { return "/api/search" + query("q", "a"), nil, nil },
+	"GET /api/entries/{id}/storage": func(s subject) (string, any, *cloud.Entry) {
+		return target(s.file.ID, "/storage"), nil, &s.file
+	},
+	"PUT /api/entries/{id}/star": func(s subject) (string, any, *cloud.Entry) {
+		return target(s.file.ID, "/star"), nil, &s.file
+	},
+	"DELETE /api/entries/{id}/star": func(s subject) (string, any, *cloud.Entry) {
+		return target(s.file.ID, "/star"), nil, &s.file
+	},
+	"GET /api/stars": func(subject) (string, any, *cloud.Entry) { return "/api/stars", nil, nil },
+	"POST /api/copy": func(s subject) (string, any, *cloud.Entry) {
+		return "/api/copy", record{"ids": []cloud.EntryID{s.file.ID}, "parent": 0, "on_conflict": "rename"}, &s.file
+	},
 	"POST /api/move": func(s subject) (string, any, *cloud.Entry) {
 		return "/api/move", record{"ids": []cloud.EntryID{s.file.ID}, "parent": 0, "on_conflict": "rename"}, &s.file
 	},

@@ -40,7 +40,7 @@ func (a *api) servePage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch p := r.URL.Path; {
-	case p == "/" || p == "/files" || strings.HasPrefix(p, "/files/"):
+	case p == "/" || p == "/files" || strings.HasPrefix(p, "/files/") || p == "/recent" || p == "/starred" || p == "/trash":
 		a.page.serveIndex(w, r)
 	case p == "/index.html":
 		http.Redirect(w, r, "/", http.StatusMovedPermanently)

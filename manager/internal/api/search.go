@@ -2,7 +2,9 @@ package api
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"discordcloud/manager/internal/meta"
@@ -10,6 +12,9 @@ import (
 	"discordcloud/pkg/cloud"
 	"discordcloud/pkg/packet"
 )
+
+// maxTypes is how many types one search may name.
+const maxTypes = 32
 
 // found is an entry record with the path of its folder.
 type found struct {
@@ -39,9 +44,21 @@ func (a *api) search(q *call) error {
 }
 
 func parseFind(v url.Values) (meta.Find, error) {
-	find := meta.Find{Text: v.Get("q"), Kind: cloud.Kind(v.Get("kind")), Type: v.Get("type"), After: v.Get("after"), Limit: 100}
-	if find.Text == "" || len(find.Text) > meta.MaxName {
+	find := meta.Find{Text: v.Get("q"), Kind: cloud.Kind(v.Get("kind")), Starred: v.Get("starred") == "1", After: v.Get("after"), Limit: 100}
+	switch v.Get("sort") {
+	case "", "name":
+	case "updated_at":
+		find.Recent = true
+	default:
+		return meta.Find{}, cloud.UserErrorf(cloud.ErrInvalid, "sort is name or updated_at")
+	}
+	if find.Text == "" && !find.Starred && !find.Recent || len(find.Text) > meta.MaxName {
 		return meta.Find{}, cloud.UserErrorf(cloud.ErrInvalid, "q has to be a part of a name")
+	}
+	if s := v.Get("type"); s != "" {
+		if find.Types = strings.Split(s, ","); len(find.Types) > maxTypes || slices.Contains(find.Types, "") {
+			return meta.Find{}, cloud.UserErrorf(cloud.ErrInvalid, "type is 1 to %d MIME types, with commas", maxTypes)
+		}
 	}
 	for key, n := range map[string]*int64{"min_size": &find.Least, "max_size": &find.Most, "owner": (*int64)(&find.Owner)} {
 		if s := v.Get(key); s != "" {

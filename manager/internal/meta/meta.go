@@ -20,6 +20,7 @@ type Store interface {
 	Accounts
 	AppPasswords
 	Tree
+	Stars
 	Properties
 	Locks
 	Objects
@@ -207,11 +208,16 @@ type Tree interface {
 	// all below a folder that the viewer of the context sees, in one transaction.
 	// The copies are the owner's, as public as what they copy, and have its times of
 	// the content and its properties, but no shares and no thumbnail. on is
-	// ConflictFail or ConflictClear: a file that replaces a file keeps the id,
+	// ConflictFail, ConflictRename or ConflictClear: a file that replaces a file keeps the id,
 	// owner and shares of the one that was there. allow sees the entry, then the
 	// folder, then each that is replaced or deleted. ErrInvalid for a folder into
 	// itself, or beyond MaxDepth.
 	Copy(ctx context.Context, id, parent cloud.EntryID, name string, owner cloud.UserID, deep bool, on Conflict, allow Allow) (CopyResult, error)
+	// CopyAll copies entries with all below them into a folder, each under its own
+	// name, in one transaction: all of them, or none. on is ConflictFail or
+	// ConflictRename, which also makes a second one beside an entry. Results are in
+	// the order of ids.
+	CopyAll(ctx context.Context, ids []cloud.EntryID, parent cloud.EntryID, owner cloud.UserID, on Conflict, allow Allow) ([]CopyResult, error)
 	// MoveAll moves entries into a folder, each under its own name, in one
 	// transaction: all of them, or none. Results are in the order of ids.
 	MoveAll(ctx context.Context, ids []cloud.EntryID, parent cloud.EntryID, on Conflict, allow Allow) ([]MoveResult, error)
@@ -276,6 +282,16 @@ type Objects interface {
 	// has none: ErrNotFound. One that was replaced or whose entry was deleted
 	// stays readable until its chunks are collected.
 	Chunks(ctx context.Context, id cloud.ObjectID, off int64, max int) ([]cloud.Chunk, error)
+	// Places sums up where the chunks of an object lie, by channel.
+	Places(ctx context.Context, id cloud.ObjectID) ([]Channel, error)
+}
+
+// Channel is what a channel holds of an object.
+type Channel struct {
+	ID          string
+	Messages    int64
+	Chunks      int64
+	SealedBytes int64
 }
 
 // UploadState is the stage of an upload.

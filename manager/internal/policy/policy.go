@@ -69,7 +69,10 @@ const (
 	IssueTicket  Action = "issue-ticket"
 	SignLink     Action = "sign-link"
 	ListFolder   Action = "list-folder"
-	AddTo        Action = "add-to" // create or receive an entry in a folder
+	StarEntry    Action = "star-entry"  // mark it for oneself
+	CopyEntry    Action = "copy-entry"  // into a folder, which AddTo decides about
+	SeeStorage   Action = "see-storage" // where the content lies
+	AddTo        Action = "add-to"      // create or receive an entry in a folder
 	RenameEntry  Action = "rename-entry"
 	MoveEntry    Action = "move-entry"
 	DeleteEntry  Action = "delete-entry"
@@ -93,6 +96,7 @@ type rule struct {
 	roles   []Role
 	need    need
 	admin   bool // administrators only
+	lowered bool // administrators need only to read
 	changes bool // something, though all that is needed is to read
 }
 
@@ -134,6 +138,9 @@ var rules = map[Action]rule{
 	IssueTicket:  {roles: users, need: read},
 	SignLink:     {roles: users, need: read},
 	ListFolder:   {roles: readers, need: read},
+	StarEntry:    {roles: users, need: read},
+	CopyEntry:    {roles: users, need: read},
+	SeeStorage:   {roles: users, need: own, lowered: true},
 	AddTo:        {roles: workers, need: read, changes: true},
 	RenameEntry:  {roles: workers, need: arrange},
 	MoveEntry:    {roles: workers, need: arrange},
@@ -233,7 +240,11 @@ func Check(who Principal, do Action, on *cloud.Entry) error {
 		}
 	}
 	if r.need != noEntry {
-		if err := checkEntry(who, r.need, *on); err != nil {
+		needed := r.need
+		if r.lowered && who.Administrator {
+			needed = read
+		}
+		if err := checkEntry(who, needed, *on); err != nil {
 			return err
 		}
 	}

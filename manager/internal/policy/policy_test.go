@@ -94,6 +94,8 @@ func TestCheck_Entries(t *testing.T) {
 	want := map[policy.Action]table{
 		policy.SeeEntry: reads, policy.ReadContent: reads, policy.ListFolder: reads,
 		policy.IssueTicket: usersRead, policy.SignLink: usersRead, policy.AddTo: usersRead,
+		policy.StarEntry: usersRead, policy.CopyEntry: usersRead,
+		policy.SeeStorage:  {owns.private, "uydddy" + "ddddddd", owns.ownerless, "uydddy" + "ddddddd"}, // of what administrators may read
 		policy.DeleteEntry: writes, policy.ReplaceFile: writes,
 		policy.RenameEntry: arranges, policy.MoveEntry: arranges,
 		policy.ShareEntry: owns, policy.TransferFile: owns,
@@ -158,7 +160,8 @@ func TestCheck_Root(t *testing.T) {
 		}
 		want := byte('d')
 		switch do {
-		case policy.SeeEntry, policy.ReadContent, policy.ListFolder, policy.IssueTicket, policy.SignLink, policy.AddTo:
+		case policy.SeeEntry, policy.ReadContent, policy.ListFolder, policy.IssueTicket, policy.SignLink, policy.AddTo,
+			policy.StarEntry, policy.CopyEntry, policy.SeeStorage:
 			want = 'y'
 		}
 		if got := letter(t, policy.Check(user, do, root)); got != want {

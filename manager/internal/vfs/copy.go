@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"discordcloud/manager/internal/event"
@@ -57,6 +58,28 @@ func (f *FS) Copy(ctx context.Context, who policy.Principal, id, parent cloud.En
 	}
 	f.publish(ctx, event.Change{Action: action, Entry: r.Entry})
 	return r, nil
+}
+
+// CopyMany copies entries, with all below them that who sees, into a folder: all
+// of them or none. The copies are his. on is ConflictFail or ConflictRename.
+func (f *FS) CopyMany(ctx context.Context, who policy.Principal, ids []cloud.EntryID, parent cloud.EntryID, on meta.Conflict) ([]meta.CopyResult, error) {
+	if who.Role == policy.Nobody {
+		return nil, cloud.ErrUnauthenticated
+	}
+	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
+	results, err := f.Store.CopyAll(meta.ForViewer(ctx, who.User), ids, parent, who.User, on, func(e cloud.Entry) error {
+		if _, copied := slices.BinarySearch(ids, e.ID); copied {
+			return policy.Check(who, policy.CopyEntry, &e)
+		}
+		return policy.Check(who, policy.AddTo, &e)
+	})
+	if err != nil {
+		return nil, f.taken(err, "copy %d entries", len(ids))
+	}
+	for _, r := range results {
+		f.publish(ctx, event.Change{Action: event.Added, Entry: r.Entry})
+	}
+	return results, nil
 }
 
 // SetModified sets the time of the content of an entry that who may write.

@@ -36,6 +36,10 @@ var copies = []testcase{
 			r.Entry.Size != 250 || !r.Entry.ModifiedAt.Equal(file.ModifiedAt) || r.Replaced != nil {
 			f.Errorf("copy %+v of %+v", r.Entry, file)
 		}
+		places := must(f.Places(f.ctx, file.Object))(f)
+		if len(places) != 1 || places[0].Chunks != 3 || places[0].Messages < 1 || places[0].SealedBytes <= 250 {
+			f.Errorf("places %+v", places)
+		}
 		// The object stays while one of the two is there.
 		must(f.Delete(f.ctx, []cloud.EntryID{file.ID}, nil))(f)
 		f.same("chunks", len(must(f.Chunks(f.ctx, r.Entry.Object, 0, 10))(f)), 3)
@@ -101,9 +105,30 @@ var copies = []testcase{
 			_, err := f.Copy(f.ctx, c.id, c.parent, c.name, ann, true, meta.ConflictClear, nil)
 			f.is(err, c.want)
 		}
-		_, err := f.Copy(f.ctx, file.ID, a.ID, "x", ann, true, meta.ConflictRename, nil)
+		_, err := f.Copy(f.ctx, file.ID, a.ID, "x", ann, true, meta.ConflictReplace, nil)
 		f.is(err, cloud.ErrInvalid)
 		f.same("left", len(f.paths(cloud.Root)), 3)
+	}},
+	{"of many, all or none", func(f *fixture) {
+		ann := f.user("ann")
+		a, b := f.folders(ann, "a"), f.folders(ann, "b")
+		one, two := f.file(ann, "a/one.txt", 10), f.file(ann, "a/two", 20)
+		f.file(ann, "b/two", 30)
+		ids := []cloud.EntryID{one.ID, two.ID}
+		_, err := f.CopyAll(f.ctx, ids, b.ID, ann, meta.ConflictFail, nil)
+		f.is(err, cloud.ErrExists)
+		_, err = f.CopyAll(f.ctx, ids, b.ID, ann, meta.ConflictRename, veto(two.ID))
+		f.is(err, errVeto)
+		f.same("after a refusal", f.paths(b.ID), []string{"[two]"})
+		all := must(f.CopyAll(f.ctx, ids, b.ID, ann, meta.ConflictRename, nil))(f)
+		f.same("names", []string{all[0].Entry.Name, all[1].Entry.Name}, []string{"one.txt", "two (1)"})
+		// Beside what is copied, a folder with what is in it too.
+		again := must(f.CopyAll(f.ctx, []cloud.EntryID{one.ID}, a.ID, ann, meta.ConflictRename, nil))(f)
+		f.same("beside", again[0].Entry.Name, "one (1).txt")
+		top := must(f.CopyAll(f.ctx, []cloud.EntryID{a.ID}, cloud.Root, ann, meta.ConflictRename, nil))(f)
+		f.same("folder", f.paths(top[0].Entry.ID), []string{"[one (1).txt]", "[one.txt]", "[two]"})
+		_, err = f.CopyAll(f.ctx, []cloud.EntryID{a.ID}, a.ID, ann, meta.ConflictRename, nil)
+		f.is(err, cloud.ErrInvalid)
 	}},
 	{"too deep", func(f *fixture) {
 		ann := f.user("ann")

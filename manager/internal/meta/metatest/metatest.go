@@ -29,7 +29,7 @@ func Run(t *testing.T, open Open) {
 		name  string
 		cases []testcase
 	}{
-		{"Accounts", accounts}, {"Tree", tree}, {"List", listings}, {"Search", searches}, {"Move", moves}, {"Delete", deletes},
+		{"Accounts", accounts}, {"Tree", tree}, {"List", listings}, {"Search", searches}, {"Star", stars}, {"Move", moves}, {"Delete", deletes},
 		{"Share", sharing}, {"Copy", copies}, {"Upload", uploads}, {"Finish", finishes}, {"Race", races}, {"Store", stores},
 		{"AppPassword", appPasswords}, {"Property", properties}, {"Lock", locks},
 	} {

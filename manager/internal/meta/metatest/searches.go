@@ -45,6 +45,8 @@ var searches = []testcase{
 		same("by owner", names(meta.Find{Viewer: all, Text: ".txt", Owner: bob}), "das dokument.txt")
 		same("before it all", names(meta.Find{Viewer: all, Text: ".txt", Until: time.Unix(1, 0)}))
 		same("private files of others", names(meta.Find{Viewer: bob, Text: ".txt"}), "das dokument.txt")
+		same("by type", names(meta.Find{Viewer: all, Text: ".txt", Types: []string{"image/"}}))
+		same("recent", names(meta.Find{Viewer: all, Recent: true, Kind: cloud.KindFile, Limit: 3}), "das dokument.txt", "100%_sure.txt", "Straße.txt")
 		var paged []string
 		for after := ""; ; {
 			page, err := f.Search(f.ctx, meta.Find{Viewer: all, Text: ".txt", Limit: 1, After: after})

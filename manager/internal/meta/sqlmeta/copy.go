@@ -22,6 +22,30 @@ func (s *Store) Copy(ctx context.Context, id, parent cloud.EntryID, name string,
 	return r, nil
 }
 
+// CopyAll implements meta.Tree.
+func (s *Store) CopyAll(ctx context.Context, ids []cloud.EntryID, parent cloud.EntryID, owner cloud.UserID, on meta.Conflict, allow meta.Allow) (all []meta.CopyResult, err error) {
+	err = s.update(ctx, func(tx querier) error {
+		all = make([]meta.CopyResult, 0, len(ids))
+		c := copier{Tx: tx, owner: owner, viewer: meta.ViewerOf(ctx), now: s.stamp(), allow: allow}
+		for _, id := range ids {
+			e, err := entry(ctx, tx, id, meta.AnyViewer)
+			if err != nil {
+				return err
+			}
+			r, err := c.copy(ctx, id, parent, e.Name, true, on)
+			if err != nil {
+				return fmt.Errorf("entry %d: %w", id, err)
+			}
+			all = append(all, r)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("copy %d entries: %w", len(ids), err)
+	}
+	return all, nil
+}
+
 // copier is one Copy.
 type copier struct {
 	Tx     querier
@@ -32,7 +56,7 @@ type copier struct {
 }
 
 func (c copier) copy(ctx context.Context, id, parent cloud.EntryID, name string, deep bool, on meta.Conflict) (r meta.CopyResult, err error) {
-	if on != meta.ConflictFail && on != meta.ConflictClear {
+	if on != meta.ConflictFail && on != meta.ConflictClear && on != meta.ConflictRename {
 		return r, fmt.Errorf("%w: no way to meet a taken name: %q", cloud.ErrInvalid, on)
 	}
 	if err := meta.CheckName(name); err != nil {
@@ -60,6 +84,10 @@ func (c copier) copy(ctx context.Context, id, parent cloud.EntryID, name string,
 	case errors.Is(err, cloud.ErrNotFound):
 	case err != nil:
 		return r, err
+	case on == meta.ConflictRename:
+		if name, err = freeName(ctx, c.Tx, parent, name, 0); err != nil {
+			return r, err
+		}
 	case taken.ID == id:
 		return r, cloud.UserErrorf(cloud.ErrInvalid, "an entry cannot be copied onto itself")
 	case on == meta.ConflictFail:

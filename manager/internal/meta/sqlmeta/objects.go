@@ -55,6 +55,22 @@ func (s *Store) Chunks(ctx context.Context, id cloud.ObjectID, off int64, max in
 	return chunks, err
 }
 
+// Places implements meta.Objects.
+func (s *Store) Places(ctx context.Context, id cloud.ObjectID) (all []meta.Channel, err error) {
+	err = s.query(ctx, func(q querier) error {
+		all, err = rows(ctx, q, func(row scanner) (c meta.Channel, err error) {
+			err = row.Scan(&c.ID, &c.Messages, &c.Chunks, &c.SealedBytes)
+			return c, err
+		}, `SELECT channel_id, COUNT(DISTINCT message_id), COUNT(*), SUM(sealed_size)
+			FROM chunks WHERE object_id = ?1 GROUP BY channel_id ORDER BY channel_id`, id[:])
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("places of object %s: %w", id, err)
+	}
+	return all, nil
+}
+
 // scanChunk reads chunkColumns, and further columns into more.
 func scanChunk(row scanner, more ...any) (c cloud.Chunk, err error) {
 	var salt, header []byte

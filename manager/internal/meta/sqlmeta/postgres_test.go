@@ -149,7 +149,7 @@ func TestSchema_postgresServer(t *testing.T) {
 	got := strings.Fields(works(`SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relrowsecurity ORDER BY 1`))
 	want := []string{
 		"activity", "app_passwords", "audit", "audit_head", "chunks", "deletions", "entries", "group_members", "group_shares", "jobs", "keys",
-		"locks", "objects", "orphans", "properties", "schema_version", "sessions", "shares", "space", "thumbnails", "trash", "uploads",
+		"locks", "objects", "orphans", "properties", "schema_version", "sessions", "shares", "space", "stars", "thumbnails", "trash", "uploads",
 		"user_groups", "users", "versions",
 	}
 	if !slices.Equal(got, want) {

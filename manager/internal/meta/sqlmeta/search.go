@@ -21,21 +21,32 @@ func (s *Store) Search(ctx context.Context, f meta.Find) (page meta.Page, err er
 		offset, err = strconv.Atoi(f.After)
 	}
 	text := meta.FoldName(f.Text)
-	if err != nil || offset < 0 || offset > meta.FindMost || f.Limit < 1 || text == "" || len(f.Text) > meta.MaxName ||
+	if err != nil || offset < 0 || offset > meta.FindMost || f.Limit < 1 || text == "" && !f.Starred && !f.Recent || len(f.Text) > meta.MaxName ||
 		f.Kind != "" && f.Kind != cloud.KindFile && f.Kind != cloud.KindFolder {
 		return meta.Page{}, fmt.Errorf("search: %w query", cloud.ErrInvalid)
 	}
-	args := []any{f.Viewer, "%" + likeEscape.Replace(text) + "%"}
-	where := []string{visible, "e.id <> 0", `e.name_key LIKE ?2 ESCAPE '\'`}
+	args := []any{f.Viewer}
+	where := []string{visible, "e.id <> 0"}
 	and := func(condition string, arg any) {
 		args = append(args, arg)
 		where = append(where, fmt.Sprintf(condition, len(args)))
 	}
+	if text != "" {
+		and(`e.name_key LIKE ?%d ESCAPE '\'`, "%"+likeEscape.Replace(text)+"%")
+	}
 	if f.Kind != "" {
 		and("e.kind = ?%d", f.Kind)
 	}
-	if f.Type != "" {
-		and(`e.type LIKE ?%d ESCAPE '\'`, likeEscape.Replace(f.Type)+"%")
+	if len(f.Types) > 0 {
+		var some []string
+		for _, mime := range f.Types {
+			args = append(args, likeEscape.Replace(mime)+"%")
+			some = append(some, fmt.Sprintf(`e.type LIKE ?%d ESCAPE '\'`, len(args)))
+		}
+		where = append(where, "("+strings.Join(some, " OR ")+")")
+	}
+	if f.Starred {
+		where = append(where, "EXISTS (SELECT 1 FROM stars m WHERE m.user_id = ?1 AND m.entry_id = e.id)")
 	}
 	if f.Owner != 0 {
 		and("e.owner_id = ?%d", f.Owner)
@@ -52,12 +63,19 @@ func (s *Store) Search(ctx context.Context, f meta.Find) (page meta.Page, err er
 	if !f.Until.IsZero() {
 		and("e.updated_at < ?%d", f.Until.UnixMicro())
 	}
-	// What begins with the text is what people mean first.
-	args = append(args, likeEscape.Replace(text)+"%", f.Limit+1, offset)
+	order := "e.name_key, e.name, e.id"
+	switch {
+	case f.Recent:
+		order = "e.updated_at DESC, e.id DESC"
+	case text != "": // what begins with it is what people mean first
+		args = append(args, likeEscape.Replace(text)+"%")
+		order = fmt.Sprintf(`CASE WHEN e.name_key LIKE ?%d ESCAPE '\' THEN 0 ELSE 1 END, `, len(args)) + order
+	}
+	args = append(args, f.Limit+1, offset)
 	n := len(args)
 	err = s.query(ctx, func(q querier) error {
 		page.Entries, err = rows(ctx, q, scanEntry, selectEntry+strings.Join(where, " AND ")+fmt.Sprintf(
-			` ORDER BY e.name_key LIKE ?%d ESCAPE '\' DESC, e.name_key, e.name, e.id LIMIT ?%d OFFSET ?%d`, n-2, n-1, n), args...)
+			` ORDER BY %s LIMIT ?%d OFFSET ?%d`, order, n-1, n), args...)
 		return err
 	})
 	if err != nil {
