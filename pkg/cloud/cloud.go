@@ -13,6 +13,9 @@ import (
 // UserID names a user. 0 is nobody.
 type UserID int64
 
+// GroupID names a group of users. 0 is none.
+type GroupID int64
+
 // EntryID names a file or a folder; both share one space of numbers. It fits a
 // JavaScript number (at most 2^53-1).
 type EntryID int64
@@ -97,7 +100,8 @@ type Entry struct {
 	Owner  UserID // 0 if nobody owns it
 	// Public entries are readable by every user.
 	Public bool
-	// Share is the share with the user the entry was read for, if there is one.
+	// Share is the best that shares give the user whom the entry was read for: of
+	// the entry itself, or of a folder above it; nil if there is none.
 	Share *Share
 
 	CreatedAt  time.Time
@@ -120,10 +124,13 @@ type Entry struct {
 // IsFolder tells a folder from a file.
 func (e Entry) IsFolder() bool { return e.Kind == KindFolder }
 
-// Share gives one user access to an entry that is not public.
+// Share gives a user, or the members of a group, access to an entry and, of a
+// folder, to all that is below it, whoever owns that. Who shares a folder has
+// himself what the best of its shares gives.
 type Share struct {
-	Entry    EntryID
-	User     UserID
+	Entry    EntryID // where it was given: as read with an entry, that or a folder above it
+	User     UserID  // 0 in a group's share, unless it was read for a member
+	Group    GroupID // 0 in a user's share
 	CanWrite bool
 	SharedAt time.Time
 }
@@ -156,6 +163,13 @@ type Chunk struct {
 
 // End is the offset behind the chunk's last plain byte.
 func (c Chunk) End() int64 { return c.Offset + c.Size }
+
+// Group is some users who get shares together.
+type Group struct {
+	ID        GroupID
+	Name      string
+	CreatedAt time.Time
+}
 
 // User is an account, without its secrets.
 type User struct {

@@ -18,11 +18,10 @@ import (
 // metatest.Run. Errors are wrapped around the kinds of package cloud.
 type Store interface {
 	Accounts
+	Groups
 	AppPasswords
 	Tree
 	Stars
-	Trash
-	Versions
 	Properties
 	Locks
 	Objects
@@ -171,7 +170,7 @@ const (
 // Tree keeps the entries. cloud.Root always exists.
 type Tree interface {
 	// Entry gives an entry; with a viewer other than AnyViewer its Share is
-	// filled in. It hides nothing.
+	// filled in, with what folders above it give too. It hides nothing.
 	Entry(ctx context.Context, id cloud.EntryID, viewer cloud.UserID) (cloud.Entry, error)
 	// Child finds a name in a folder, in the same way.
 	Child(ctx context.Context, parent cloud.EntryID, name string, viewer cloud.UserID) (cloud.Entry, error)
@@ -179,7 +178,8 @@ type Tree interface {
 	Path(ctx context.Context, id cloud.EntryID) ([]cloud.Entry, error)
 	List(ctx context.Context, q Query) (Page, error)
 	// Search finds entries at any depth: those whose name begins with the text
-	// first, then by name. Folders that hide what lies in them are the caller's.
+	// first, then by name. What lies in a folder that is hidden from the viewer is
+	// left out, unless a share lets him see it.
 	Search(ctx context.Context, f Find) (Page, error)
 	// Count gives the numbers of direct children that the viewer sees.
 	Count(ctx context.Context, parent cloud.EntryID, viewer cloud.UserID) (files, folders int, err error)
@@ -194,8 +194,8 @@ type Tree interface {
 	Walk(ctx context.Context, id cloud.EntryID, viewer cloud.UserID, visit func(names []string, e cloud.Entry) error) error
 
 	// MakeFolders creates the missing folders of a path below parent and
-	// gives the last one and the created ones, top down. New folders are
-	// public. ErrExists if a file is in the way, ErrInvalid beyond MaxDepth
+	// gives the last one and the created ones, top down. New folders are as
+	// public as the folder that they are made in. ErrExists if a file is in the way, ErrInvalid beyond MaxDepth
 	// levels.
 	MakeFolders(ctx context.Context, parent cloud.EntryID, names []string, owner cloud.UserID) (cloud.Entry, []cloud.Entry, error)
 	// Move gives an entry another name, another folder, or both. allow sees
@@ -204,9 +204,7 @@ type Tree interface {
 	// below itself, or beyond MaxDepth; ErrExists if the name is taken and on is
 	// ConflictFail, or one of the two is a folder and on is ConflictReplace. It
 	// returns the entry as it was and as it is, and the file replaced, which is
-	// gone: the moved entry keeps its id. Of a file of the same owner, as public as
-	// the one that comes, the content becomes a version of that; all else that is
-	// replaced goes to the trash.
+	// gone: the moved entry keeps its id.
 	Move(ctx context.Context, id, parent cloud.EntryID, name string, on Conflict, allow Allow) (MoveResult, error)
 	// Copy makes a copy of an entry that shares its object, with deep also of
 	// all below a folder that the viewer of the context sees, in one transaction.
@@ -225,21 +223,40 @@ type Tree interface {
 	// MoveAll moves entries into a folder, each under its own name, in one
 	// transaction: all of them, or none. Results are in the order of ids.
 	MoveAll(ctx context.Context, ids []cloud.EntryID, parent cloud.EntryID, on Conflict, allow Allow) ([]MoveResult, error)
-	// Delete removes entries with all that is below them, in one transaction: into
-	// the trash as long as the Retention has one, else for good, and their objects
-	// become unreferenced. allow sees each entry that would go.
+	// Delete removes entries with all that is below them, in one transaction.
+	// allow sees each entry that would go. Their objects become unreferenced.
 	Delete(ctx context.Context, ids []cloud.EntryID, allow Allow) (Deleted, error)
-	// SetShare adds or changes a share; RemoveShare tells whether there was one.
+	// SetShare adds or changes a share with a user or a group; of the two just
+	// one is set. RemoveShare tells whether there was one.
 	SetShare(ctx context.Context, s cloud.Share) error
-	RemoveShare(ctx context.Context, entry cloud.EntryID, user cloud.UserID) (bool, error)
+	RemoveShare(ctx context.Context, entry cloud.EntryID, user cloud.UserID, group cloud.GroupID) (bool, error)
+	// Shares lists the shares of the entry itself: users', then groups', by id.
 	Shares(ctx context.Context, entry cloud.EntryID) ([]cloud.Share, error)
+	// Grants gives what shares give users at the entry: of itself and of all
+	// folders above it, of groups to each member, and of folders to who shared
+	// them. Nothing is left out because something better is there, too.
+	Grants(ctx context.Context, entry cloud.EntryID) ([]cloud.Share, error)
+	// SharedWith gives one page of the entries that were shared with a user, or
+	// with a group of his, and are not his own; those last shared come first.
+	SharedWith(ctx context.Context, user cloud.UserID, limit int, after string) (Page, error)
+	// SharedBy gives one page of a user's entries that have shares, the newest
+	// entries first.
+	SharedBy(ctx context.Context, owner cloud.UserID, limit int, after string) (Page, error)
 	// SetOwner transfers an entry, in one transaction with its shares:
 	// dropShares removes all, otherwise only the new owner's; with keep the
-	// old owner gets a share that can write.
-	SetOwner(ctx context.Context, id cloud.EntryID, owner cloud.UserID, dropShares, keep bool, allow Allow) (cloud.Entry, error)
+	// old owner gets a share that can write. With deep all below a folder goes
+	// along that has the same owner, with its shares, but keep is for the top.
+	SetOwner(ctx context.Context, id cloud.EntryID, owner cloud.UserID, t Transfer, allow Allow) (cloud.Entry, error)
 	SetPublic(ctx context.Context, id cloud.EntryID, public bool, allow Allow) (cloud.Entry, error)
 	// SetModified sets the time of an entry's content.
 	SetModified(ctx context.Context, id cloud.EntryID, modified time.Time) error
+}
+
+// Transfer says how an entry gets another owner.
+type Transfer struct {
+	DropShares bool // of all that is transferred
+	Keep       bool // a share that can write for the owner before
+	Deep       bool // with what the owner before has below a folder
 }
 
 // MaxDepth is the number of levels below Root that a tree may have.
@@ -266,9 +283,6 @@ type Deleted struct {
 	Paths          [][]string // folder path of each
 	Files, Folders int64      // all that went
 	Bytes          int64
-	// Trash names what is in the trash now, for Restore: those of Top that do not
-	// lie below another one. It is nil where nothing was kept.
-	Trash []cloud.EntryID
 }
 
 // Object is an immutable content.

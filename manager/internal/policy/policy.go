@@ -87,6 +87,7 @@ type need int
 const (
 	noEntry need = iota
 	read
+	add // to a folder: as write, but to public folders every user may add
 	write
 	arrange // rename or move: as write for files; folders that are public may be arranged by every user
 	own
@@ -141,7 +142,7 @@ var rules = map[Action]rule{
 	StarEntry:    {roles: users, need: read},
 	CopyEntry:    {roles: users, need: read},
 	SeeStorage:   {roles: users, need: own, lowered: true},
-	AddTo:        {roles: workers, need: read, changes: true},
+	AddTo:        {roles: workers, need: add, changes: true},
 	RenameEntry:  {roles: workers, need: arrange},
 	MoveEntry:    {roles: workers, need: arrange},
 	DeleteEntry:  {roles: workers, need: write},
@@ -188,8 +189,8 @@ const (
 	Nothing   Can = "none"
 )
 
-// Access tells how a user stands to an entry. e.Share must be the user's own
-// share, if there is one.
+// Access tells how a user stands to an entry. e.Share must be what shares give
+// the user, of the entry and of the folders above it.
 func Access(user cloud.UserID, e cloud.Entry) (Status, Can) {
 	shared := e.Share != nil && e.Share.User == user
 	switch {
@@ -268,7 +269,7 @@ func checkEntry(who Principal, n need, e cloud.Entry) error {
 	}
 	if e.ID == cloud.Root {
 		// Everybody who is signed in sees the top and adds to it; nobody moves it.
-		if n == read {
+		if n == read || n == add {
 			return nil
 		}
 		return cloud.UserErrorf(cloud.ErrDenied, "the top folder stays as it is")
@@ -285,7 +286,7 @@ func checkEntry(who Principal, n need, e cloud.Entry) error {
 		}
 	case can == ReadWrite:
 		return nil
-	case n == arrange && e.IsFolder() && e.Public:
+	case (n == arrange || n == add) && e.IsFolder() && e.Public:
 		return nil
 	}
 	return cloud.ErrDenied

@@ -93,7 +93,7 @@ func TestCheck_Entries(t *testing.T) {
 	owns := table{"uyddnn" + "ddddddd", "uydddd" + "ddddddd", "uyyyyy" + "ddddddd", "uydddd" + "ddddddd"}
 	want := map[policy.Action]table{
 		policy.SeeEntry: reads, policy.ReadContent: reads, policy.ListFolder: reads,
-		policy.IssueTicket: usersRead, policy.SignLink: usersRead, policy.AddTo: usersRead,
+		policy.IssueTicket: usersRead, policy.SignLink: usersRead, policy.AddTo: arranges,
 		policy.StarEntry: usersRead, policy.CopyEntry: usersRead,
 		policy.SeeStorage:  {owns.private, "uydddy" + "ddddddd", owns.ownerless, "uydddy" + "ddddddd"}, // of what administrators may read
 		policy.DeleteEntry: writes, policy.ReplaceFile: writes,

@@ -66,7 +66,7 @@ func (f *FS) Unshare(ctx context.Context, who policy.Principal, id cloud.EntryID
 	if err != nil {
 		return false, err
 	}
-	was, err := f.Store.RemoveShare(ctx, id, user)
+	was, err := f.Store.RemoveShare(ctx, id, user, 0)
 	if err != nil {
 		return false, fmt.Errorf("unshare %d: %w", id, err)
 	}
@@ -103,7 +103,7 @@ func (f *FS) SetOwner(ctx context.Context, who policy.Principal, id cloud.EntryI
 	if err != nil {
 		return cloud.Entry{}, err
 	}
-	e, err := f.Store.SetOwner(meta.ForViewer(ctx, who.User), id, owner, dropShares, keep, func(e cloud.Entry) error {
+	e, err := f.Store.SetOwner(meta.ForViewer(ctx, who.User), id, owner, meta.Transfer{DropShares: dropShares, Keep: keep}, func(e cloud.Entry) error {
 		return policy.Check(who, policy.TransferFile, &e)
 	})
 	if err != nil {

@@ -393,7 +393,7 @@ func TestViewer(t *testing.T) {
 			}
 		}
 		if rnd.IntN(5) == 0 {
-			if _, err := w.Store.SetOwner(t.Context(), e.ID, 0, rnd.IntN(2) == 0, false, allowAll); err != nil {
+			if _, err := w.Store.SetOwner(t.Context(), e.ID, 0, meta.Transfer{DropShares: rnd.IntN(2) == 0}, allowAll); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -4,9 +4,9 @@ package jail
 
 import "os/exec"
 
-var isolations = [...]uintptr{0}
+const canIsolate = false
 
-func confine(*exec.Cmd, int) {}
+func confine(*exec.Cmd, bool) {}
 
 func killGroup(cmd *exec.Cmd) { _ = cmd.Process.Kill() }
 

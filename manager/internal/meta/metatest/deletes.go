@@ -88,8 +88,8 @@ var sharing = []testcase{
 		share.SharedAt = at(0) // changed, not made anew
 		f.same("shares", must(f.Shares(f.ctx, file.ID))(f),
 			[]cloud.Share{{Entry: file.ID, User: bob, CanWrite: true, SharedAt: at(1)}, share})
-		f.same("removed", must(f.RemoveShare(f.ctx, file.ID, bob))(f), true)
-		f.same("removed", must(f.RemoveShare(f.ctx, file.ID, bob))(f), false)
+		f.same("removed", must(f.RemoveShare(f.ctx, file.ID, bob, 0))(f), true)
+		f.same("removed", must(f.RemoveShare(f.ctx, file.ID, bob, 0))(f), false)
 		f.same("shares", must(f.Shares(f.ctx, file.ID))(f), []cloud.Share{share})
 		f.is(f.SetShare(f.ctx, cloud.Share{Entry: file.ID, User: eve + 99}), cloud.ErrNotFound)
 		f.is(f.SetShare(f.ctx, cloud.Share{Entry: file.ID + 99, User: eve}), cloud.ErrNotFound)
@@ -110,10 +110,10 @@ var sharing = []testcase{
 			file := f.private(ann, fmt.Sprintf("%t %t", c.drop, c.keep), 1)
 			f.ok(f.SetShare(f.ctx, cloud.Share{Entry: file.ID, User: bob}))
 			f.ok(f.SetShare(f.ctx, cloud.Share{Entry: file.ID, User: eve}))
-			_, err := f.SetOwner(f.ctx, file.ID, bob, c.drop, c.keep, veto(file.ID))
+			_, err := f.SetOwner(f.ctx, file.ID, bob, meta.Transfer{DropShares: c.drop, Keep: c.keep}, veto(file.ID))
 			f.is(err, errVeto)
 			f.same("shares", len(must(f.Shares(f.ctx, file.ID))(f)), 2)
-			e := must(f.SetOwner(f.ctx, file.ID, bob, c.drop, c.keep, nil))(f)
+			e := must(f.SetOwner(f.ctx, file.ID, bob, meta.Transfer{DropShares: c.drop, Keep: c.keep}, nil))(f)
 			want := file
 			want.Owner = bob
 			f.same("entry", e, want)
@@ -122,16 +122,16 @@ var sharing = []testcase{
 				got[share.User] = share.CanWrite
 			}
 			f.same("shares", got, c.want)
-			_, err = f.SetOwner(f.ctx, file.ID, eve+99, false, true, nil)
+			_, err = f.SetOwner(f.ctx, file.ID, eve+99, meta.Transfer{Keep: true}, nil)
 			f.is(err, cloud.ErrNotFound)
 		}
-		_, err := f.SetOwner(f.ctx, 9999, ann, false, false, nil)
+		_, err := f.SetOwner(f.ctx, 9999, ann, meta.Transfer{}, nil)
 		f.is(err, cloud.ErrNotFound)
 	}},
 	{"to the owner himself", func(f *fixture) {
 		ann := f.user("ann")
 		file := f.private(ann, "file", 1)
-		must(f.SetOwner(f.ctx, file.ID, ann, false, true, nil))(f)
+		must(f.SetOwner(f.ctx, file.ID, ann, meta.Transfer{Keep: true}, nil))(f)
 		f.same("shares", must(f.Shares(f.ctx, file.ID))(f), []cloud.Share(nil))
 	}},
 	{"public", func(f *fixture) {

@@ -216,7 +216,7 @@ func replaced(f *fixture) {
 	f.same("shares", len(must(f.Shares(f.ctx, private.ID))(f)), 1)
 	// One without owner becomes bob's, on his terms.
 	orphan := f.private(ann, "orphan", 1)
-	must(f.SetOwner(f.ctx, orphan.ID, 0, false, false, nil))(f)
+	must(f.SetOwner(f.ctx, orphan.ID, 0, meta.Transfer{}, nil))(f)
 	e = replace("orphan", true)
 	f.same("orphan", []any{e.ID, e.Owner, e.Public}, []any{orphan.ID, bob, true})
 }

@@ -136,7 +136,7 @@ var listings = []testcase{
 		f.file(ann, "public", 1)
 		private := f.private(ann, "private", 1)
 		orphan := f.private(ann, "orphan", 1)
-		must(f.SetOwner(f.ctx, orphan.ID, 0, true, false, nil))(f)
+		must(f.SetOwner(f.ctx, orphan.ID, 0, meta.Transfer{DropShares: true}, nil))(f)
 		f.private(bob, "bob's", 1)
 		f.ok(f.SetShare(f.ctx, cloud.Share{Entry: private.ID, User: bob, CanWrite: true, SharedAt: at(0)}))
 		secret := f.folders(ann, "secret")

@@ -138,7 +138,7 @@ var moves = []testcase{
 			f.is(err, errVeto)
 		}
 		f.same("unmoved", must(f.Entry(f.ctx, file.ID, ann))(f), file)
-		f.same("unreplaced", must(f.Entry(f.ctx, there.ID, ann))(f), there)
+		f.same("unreplaced", must(f.Entry(f.ctx, there.ID, meta.AnyViewer))(f), there)
 		must(f.Move(ctx, file.ID, cloud.Root, "z", meta.ConflictFail, look))(f)
 		f.same("seen", seen, []cloud.EntryID{file.ID, cloud.Root})
 		seen = nil

@@ -12,7 +12,7 @@ import (
 // Copy implements meta.Tree.
 func (s *Store) Copy(ctx context.Context, id, parent cloud.EntryID, name string, owner cloud.UserID, deep bool, on meta.Conflict, allow meta.Allow) (r meta.CopyResult, err error) {
 	err = s.update(ctx, func(tx querier) error {
-		c := copier{Tx: tx, owner: owner, viewer: meta.ViewerOf(ctx), now: s.stamp(), allow: allow, old: s.disposal(ctx, tx)}
+		c := copier{Tx: tx, owner: owner, viewer: meta.ViewerOf(ctx), now: s.stamp(), allow: allow}
 		r, err = c.copy(ctx, id, parent, name, deep, on)
 		return err
 	})
@@ -53,7 +53,6 @@ type copier struct {
 	viewer cloud.UserID
 	now    int64
 	allow  meta.Allow
-	old    disposal
 }
 
 func (c copier) copy(ctx context.Context, id, parent cloud.EntryID, name string, deep bool, on meta.Conflict) (r meta.CopyResult, err error) {
@@ -97,7 +96,7 @@ func (c copier) copy(ctx context.Context, id, parent cloud.EntryID, name string,
 		r.Replaced = &taken
 		return r, c.overwrite(ctx, from, taken, &r)
 	default:
-		if err := clearWay(ctx, c.old, taken, from, c.allow); err != nil {
+		if err := clearWay(ctx, c.Tx, taken, from, c.allow, c.now); err != nil {
 			return r, err
 		}
 		r.Replaced = &taken
@@ -124,8 +123,8 @@ func (c copier) checkPlace(ctx context.Context, from cloud.Entry, parent cloud.E
 }
 
 // clearWay deletes what is in the way of an entry.
-func clearWay(ctx context.Context, p disposal, taken, from cloud.Entry, allow meta.Allow) error {
-	above, err := pathOf(ctx, p.tx, from.Parent)
+func clearWay(ctx context.Context, tx querier, taken, from cloud.Entry, allow meta.Allow, now int64) error {
+	above, err := pathOf(ctx, tx, from.Parent)
 	if err != nil {
 		return err
 	}
@@ -137,7 +136,7 @@ func clearWay(ctx context.Context, p disposal, taken, from cloud.Entry, allow me
 	if err := permit(allow, taken); err != nil {
 		return err
 	}
-	_, err = p.remove(ctx, []cloud.EntryID{taken.ID}, allow)
+	_, err = remove(ctx, tx, []cloud.EntryID{taken.ID}, allow, now)
 	return err
 }
 
@@ -150,7 +149,7 @@ func (c copier) overwrite(ctx context.Context, from, to cloud.Entry, r *meta.Cop
 		WHERE id = ?`, from.Object[:], from.Size, from.Type, c.now, from.ModifiedAt.UnixMicro(), to.ID); err != nil {
 		return err
 	}
-	if err := c.old.retire(ctx, to, to.ID); err != nil {
+	if err := discard(ctx, c.Tx, to.Object, c.now); err != nil {
 		return err
 	}
 	if err := exec(ctx, c.Tx, `DELETE FROM properties WHERE entry_id = ?`, to.ID); err != nil {
@@ -176,26 +175,32 @@ func (c copier) insert(ctx context.Context, from cloud.Entry, parent cloud.Entry
 	if err != nil {
 		return err
 	}
-	if err := exec(ctx, c.Tx, `CREATE TEMP TABLE IF NOT EXISTS copied (old INTEGER PRIMARY KEY, new INTEGER, level INTEGER); DELETE FROM copied`); err != nil {
+	if err := exec(ctx, c.Tx, `CREATE TEMP TABLE IF NOT EXISTS copied (old INTEGER PRIMARY KEY, new INTEGER, level INTEGER, granted INTEGER);
+		DELETE FROM copied`); err != nil {
 		return err
 	}
-	if err := exec(ctx, c.Tx, `INSERT INTO copied VALUES (?, ?, 0)`, from.ID, top.ID); err != nil {
+	sees := 0 // 1 for a folder in which a share lets the viewer see everything
+	if from.Share != nil {
+		sees = 1
+	}
+	if err := exec(ctx, c.Tx, `INSERT INTO copied (old, new, level, granted) VALUES (?1, ?2, 0, ?3)`, from.ID, top.ID, sees); err != nil {
 		return err
 	}
 	for level := 0; deep && from.IsFolder() && level < meta.MaxDepth; level++ {
 		n, err := changed(ctx, c.Tx, `INSERT INTO entries (parent_id, name, name_key, kind, owner_id, public, object_id, size, type,
 				created_at, updated_at, modified_at)
 			SELECT c.new, e.name, e.name_key, e.kind, ?3, e.public, e.object_id, e.size, e.type, ?4, ?4, e.modified_at
-			FROM copied c JOIN entries e ON e.parent_id = c.old WHERE c.level = ?2 AND `+visible, c.viewer, level, owner(c.owner), c.now)
+			FROM copied c JOIN entries e ON e.parent_id = c.old WHERE c.level = ?2 AND (c.granted = 1 OR `+visible+`)`, c.viewer, level, owner(c.owner), c.now)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
 			break
 		}
-		if err := exec(ctx, c.Tx, `INSERT INTO copied SELECT e.id, n.id, c.level + 1
+		if err := exec(ctx, c.Tx, `INSERT INTO copied (old, new, level, granted)
+			SELECT e.id, n.id, c.level + 1, CASE WHEN c.granted = 1 OR ?1 <> -1 AND `+granted+` THEN 1 ELSE 0 END
 			FROM copied c JOIN entries e ON e.parent_id = c.old JOIN entries n ON n.parent_id = c.new AND n.name = e.name
-			WHERE c.level = ?`, level); err != nil {
+			WHERE c.level = ?2`, c.viewer, level); err != nil {
 			return err
 		}
 	}

@@ -9,27 +9,20 @@ import (
 	"discordcloud/pkg/cloud"
 )
 
-// An entry is read with its object's sums and with the share of the viewer, who
-// is always parameter ?1: AnyViewer has no shares.
+// An entry is read with its object's sums. What shares give is added by sight.
 const (
 	entryColumns = `e.id, COALESCE(e.parent_id, 0), e.name, e.kind, COALESCE(e.owner_id, 0), e.public,
 		e.created_at, e.updated_at, e.modified_at, e.object_id, e.size, e.type, e.has_thumbnail,
-		o.hash, o.sha256, COALESCE(o.crc32, 0), COALESCE(o.preview, ''), COALESCE(s.user_id, 0), COALESCE(s.can_write, 0), COALESCE(s.shared_at, 0)`
-	entryTables = `entries e LEFT JOIN objects o ON o.id = e.object_id
-		LEFT JOIN shares s ON s.entry_id = e.id AND s.user_id = ?1`
+		o.hash, o.sha256, COALESCE(o.crc32, 0), COALESCE(o.preview, '')`
+	entryTables = `entries e LEFT JOIN objects o ON o.id = e.object_id`
 	// What is in the trash is found by the trash alone.
 	selectEntry   = selectTrashed + `e.trash_id IS NULL AND `
 	selectTrashed = `SELECT ` + entryColumns + ` FROM ` + entryTables + ` WHERE `
-
-	// visible is what a viewer sees. It reads shares only where nothing else
-	// lets him see the entry.
-	visible = `(?1 = -1 OR e.public OR e.owner_id IS NULL OR e.owner_id = ?1
-		OR EXISTS (SELECT 1 FROM shares v WHERE v.entry_id = e.id AND v.user_id = ?1))`
 )
 
 // Entry implements meta.Tree.
 func (s *Store) Entry(ctx context.Context, id cloud.EntryID, viewer cloud.UserID) (e cloud.Entry, err error) {
-	err = s.query(ctx, func(q querier) error {
+	err = s.snapshot(ctx, func(q querier) error {
 		e, err = entry(ctx, q, id, viewer)
 		return err
 	})
@@ -38,7 +31,7 @@ func (s *Store) Entry(ctx context.Context, id cloud.EntryID, viewer cloud.UserID
 
 // Child implements meta.Tree.
 func (s *Store) Child(ctx context.Context, parent cloud.EntryID, name string, viewer cloud.UserID) (e cloud.Entry, err error) {
-	err = s.query(ctx, func(q querier) error {
+	err = s.snapshot(ctx, func(q querier) error {
 		e, err = child(ctx, q, parent, name, viewer)
 		return err
 	})
@@ -55,13 +48,21 @@ func (s *Store) Path(ctx context.Context, id cloud.EntryID) (path []cloud.Entry,
 }
 
 func entry(ctx context.Context, q querier, id cloud.EntryID, viewer cloud.UserID) (cloud.Entry, error) {
-	e, err := scanEntry(q.QueryRowContext(ctx, selectEntry+`e.id = ?2`, viewer, id))
-	return e, notFound(err, "entry %d", id)
+	e, err := scanEntry(q.QueryRowContext(ctx, selectEntry+`e.id = ?1`, id))
+	if err != nil {
+		return cloud.Entry{}, notFound(err, "entry %d", id)
+	}
+	e.Share, err = grantOf(ctx, q, e.ID, viewer)
+	return e, err
 }
 
 func child(ctx context.Context, q querier, parent cloud.EntryID, name string, viewer cloud.UserID) (cloud.Entry, error) {
-	e, err := scanEntry(q.QueryRowContext(ctx, selectEntry+`e.parent_id = ?2 AND e.name = ?3`, viewer, parent, name))
-	return e, notFound(err, "name in folder %d", parent)
+	e, err := scanEntry(q.QueryRowContext(ctx, selectEntry+`e.parent_id = ?1 AND e.name = ?2`, parent, name))
+	if err != nil {
+		return cloud.Entry{}, notFound(err, "name in folder %d", parent)
+	}
+	e.Share, err = grantOf(ctx, q, e.ID, viewer)
+	return e, err
 }
 
 // folder is the entry if it is a folder: ErrInvalid for a file.
@@ -113,22 +114,16 @@ func scanEntryAnd(row scanner, more ...any) (cloud.Entry, error) {
 		e                          cloud.Entry
 		created, updated, modified int64
 		object, hash, sha          []byte
-		share                      cloud.Share
-		sharedAt                   int64
 	)
 	if err := row.Scan(append([]any{&e.ID, &e.Parent, &e.Name, &e.Kind, &e.Owner, &e.Public,
 		&created, &updated, &modified, &object, &e.Size, &e.Type, &e.HasThumbnail,
-		&hash, &sha, &e.CRC32, &e.Preview, &share.User, &share.CanWrite, &sharedAt}, more...)...); err != nil {
+		&hash, &sha, &e.CRC32, &e.Preview}, more...)...); err != nil {
 		return cloud.Entry{}, err
 	}
 	e.CreatedAt, e.UpdatedAt, e.ModifiedAt = fromStamp(created), fromStamp(updated), fromStamp(modified)
 	copy(e.Object[:], object)
 	copy(e.Hash[:], hash)
 	copy(e.SHA256[:], sha)
-	if share.User != 0 {
-		share.Entry, share.SharedAt = e.ID, fromStamp(sharedAt)
-		e.Share = &share
-	}
 	return e, nil
 }
 

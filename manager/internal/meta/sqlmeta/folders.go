@@ -42,7 +42,7 @@ func makeFolders(ctx context.Context, tx querier, parent cloud.EntryID, names []
 		switch {
 		case errors.Is(err, cloud.ErrNotFound):
 			next, err = insertEntry(ctx, tx, cloud.Entry{
-				Parent: last.ID, Name: name, Kind: cloud.KindFolder, Owner: owner, Public: true,
+				Parent: last.ID, Name: name, Kind: cloud.KindFolder, Owner: owner, Public: last.Public,
 				CreatedAt: fromStamp(now), UpdatedAt: fromStamp(now), ModifiedAt: fromStamp(now),
 			})
 			if err != nil {

@@ -52,7 +52,11 @@ func (s *Store) List(ctx context.Context, q meta.Query) (page meta.Page, err err
 		if _, err := folder(ctx, tx, q.Parent, meta.AnyViewer); err != nil {
 			return err
 		}
-		page, err = list(ctx, tx, q, after)
+		v, err := sightOf(ctx, tx, q.Parent, q.Viewer)
+		if err != nil {
+			return err
+		}
+		page, err = list(ctx, tx, v, q, after)
 		return err
 	})
 	if err != nil {
@@ -70,7 +74,7 @@ func orderOf(q meta.Query, kind cloud.Kind) (by meta.Sort, desc bool) {
 }
 
 // list puts the folders, then the files on one page.
-func list(ctx context.Context, q querier, query meta.Query, after *position) (page meta.Page, err error) {
+func list(ctx context.Context, q querier, v sight, query meta.Query, after *position) (page meta.Page, err error) {
 	want, skip := query.Limit+1, query.Offset // one more tells whether there is a next page
 	for _, kind := range []cloud.Kind{cloud.KindFolder, cloud.KindFile} {
 		passed := kind == cloud.KindFolder && after != nil && after.kind == cloud.KindFile
@@ -81,7 +85,7 @@ func list(ctx context.Context, q querier, query meta.Query, after *position) (pa
 		if from != nil && from.kind != kind {
 			from = nil
 		}
-		some, err := listKind(ctx, q, query, kind, from, want-len(page.Entries), skip)
+		some, err := listKind(ctx, q, v, query, kind, from, want-len(page.Entries), skip)
 		if err != nil {
 			return meta.Page{}, err
 		}
@@ -92,7 +96,7 @@ func list(ctx context.Context, q querier, query meta.Query, after *position) (pa
 		if len(some) > 0 {
 			skip = 0
 		} else if skip > 0 && kind == cloud.KindFolder {
-			n, err := count(ctx, q, query.Parent, kind, query.Viewer)
+			n, err := count(ctx, q, v, query.Parent, kind)
 			if err != nil {
 				return meta.Page{}, err
 			}
@@ -111,7 +115,7 @@ func list(ctx context.Context, q querier, query meta.Query, after *position) (pa
 // listKind reads entries of one kind, off its index: nothing is sorted but the
 // page itself. What lies in front of the page is skipped before objects and
 // shares are looked up.
-func listKind(ctx context.Context, q querier, query meta.Query, kind cloud.Kind, after *position, limit, skip int) ([]cloud.Entry, error) {
+func listKind(ctx context.Context, q querier, v sight, query meta.Query, kind cloud.Kind, after *position, limit, skip int) ([]cloud.Entry, error) {
 	by, desc := orderOf(query, kind)
 	o, than, dir := orders[by], ">", ""
 	if desc {
@@ -133,8 +137,8 @@ func listKind(ctx context.Context, q querier, query meta.Query, kind cloud.Kind,
 	var all []cloud.Entry
 	for _, where := range from {
 		args[3] = limit - len(all)
-		some, err := rows(ctx, q, scanEntry, selectEntry+`e.id IN (SELECT e.id FROM entries e
-			WHERE e.parent_id = ?2 AND e.kind = ?3 AND `+visible+where+sorted+` LIMIT ?4 OFFSET ?5)`+sorted, args...)
+		some, err := rows(ctx, q, v.entry, v.selectEntry()+`e.id IN (SELECT e.id FROM entries e
+			WHERE e.parent_id = ?2 AND e.kind = ?3 AND `+v.visible()+where+sorted+` LIMIT ?4 OFFSET ?5)`+sorted, args...)
 		if err != nil {
 			return nil, err
 		}
@@ -151,10 +155,14 @@ func (s *Store) Count(ctx context.Context, parent cloud.EntryID, viewer cloud.Us
 		if _, err := folder(ctx, q, parent, meta.AnyViewer); err != nil {
 			return err
 		}
-		if files, err = count(ctx, q, parent, cloud.KindFile, viewer); err != nil {
+		v, err := sightOf(ctx, q, parent, viewer)
+		if err != nil {
 			return err
 		}
-		folders, err = count(ctx, q, parent, cloud.KindFolder, viewer)
+		if files, err = count(ctx, q, v, parent, cloud.KindFile); err != nil {
+			return err
+		}
+		folders, err = count(ctx, q, v, parent, cloud.KindFolder)
 		return err
 	})
 	if err != nil {
@@ -163,16 +171,30 @@ func (s *Store) Count(ctx context.Context, parent cloud.EntryID, viewer cloud.Us
 	return files, folders, nil
 }
 
-func count(ctx context.Context, q querier, parent cloud.EntryID, kind cloud.Kind, viewer cloud.UserID) (n int, err error) {
+func count(ctx context.Context, q querier, v sight, parent cloud.EntryID, kind cloud.Kind) (n int, err error) {
 	err = q.QueryRowContext(ctx, `SELECT COUNT(*) FROM entries e INDEXED BY entries_by_type
-		WHERE e.parent_id = ?2 AND e.kind = ?3 AND `+visible, viewer, parent, kind).Scan(&n)
+		WHERE e.parent_id = ?2 AND e.kind = ?3 AND `+v.visible(), v.viewer, parent, kind).Scan(&n)
 	return n, err
 }
+
+// belowFolder is the folders at and below folder ?2 that the viewer sees. ?3 tells
+// whether a share lets him see everything there; what is granted on the way is
+// carried along.
+const belowFolder = `tree (id, granted) AS (
+		SELECT e.id, CASE WHEN ?3 THEN 1 ELSE 0 END FROM entries e WHERE e.id = ?2
+		UNION
+		SELECT e.id, CASE WHEN t.granted = 1 OR ?1 <> -1 AND ` + granted + ` THEN 1 ELSE 0 END
+			FROM tree t CROSS JOIN entries e INDEXED BY entries_by_type
+			ON e.parent_id = t.id AND e.kind = 'folder' WHERE t.granted = 1 OR ` + visible + `)`
 
 // Sizes implements meta.Tree.
 func (s *Store) Sizes(ctx context.Context, id cloud.EntryID, viewer cloud.UserID) (sizes meta.Sizes, err error) {
 	err = s.snapshot(ctx, func(q querier) error {
 		if _, err := folder(ctx, q, id, meta.AnyViewer); err != nil {
+			return err
+		}
+		grant, err := grantOf(ctx, q, id, viewer)
+		if err != nil {
 			return err
 		}
 		sizes = meta.Sizes{Types: map[string]int64{}}
@@ -194,16 +216,12 @@ func (s *Store) Sizes(ctx context.Context, id cloud.EntryID, viewer cloud.UserID
 				sizes.Types[mime] = bytes
 			}
 			return nil
-		}, `WITH RECURSIVE tree (id) AS (
-				SELECT ?2
-				UNION
-				SELECT e.id FROM tree t CROSS JOIN entries e INDEXED BY entries_by_type
-					ON e.parent_id = t.id AND e.kind = 'folder' WHERE `+visible+`)
+		}, `WITH RECURSIVE `+belowFolder+`
 			SELECT 'file', e.type, COUNT(*), SUM(e.size)
 				FROM tree t CROSS JOIN entries e INDEXED BY entries_by_type
-				ON e.parent_id = t.id AND e.kind = 'file' WHERE `+visible+` GROUP BY e.type
+				ON e.parent_id = t.id AND e.kind = 'file' WHERE t.granted = 1 OR `+visible+` GROUP BY e.type
 			UNION ALL
-			SELECT 'folder', '', COUNT(*) - 1, 0 FROM tree`, viewer, id)
+			SELECT 'folder', '', COUNT(*) - 1, 0 FROM tree`, viewer, id, grant != nil)
 	})
 	if err != nil {
 		return meta.Sizes{}, fmt.Errorf("sizes: %w", err)

@@ -12,6 +12,27 @@ import (
 
 var likeEscape = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
+// ways are two sets: hidden has the folders that the viewer does not come to,
+// since one of them or a folder above is not his to see, and given those that
+// shares open for him all the same, with entries that are shared themselves.
+// Going down from the few folders that are not public costs little; going up from
+// each of the entries found would not.
+const (
+	ways = `hidden (id) AS (
+			SELECT e.id FROM entries e INDEXED BY entries_restricted WHERE e.kind = 'folder' AND NOT e.public AND e.owner_id <> ?1
+			UNION
+			SELECT e.id FROM hidden h CROSS JOIN entries e ON e.parent_id = h.id AND e.kind = 'folder'),
+		given (id) AS (
+			SELECT v.entry_id FROM shares v WHERE v.user_id = ?1 OR v.owner_id = ?1
+			UNION
+			SELECT v.entry_id FROM group_shares v
+				WHERE v.owner_id = ?1 OR v.group_id IN (SELECT m.group_id FROM group_members m WHERE m.user_id = ?1)
+			UNION
+			SELECT e.id FROM given g CROSS JOIN entries e ON e.parent_id = g.id AND e.kind = 'folder')`
+	findable = `(e.parent_id IN (SELECT id FROM given) OR e.id IN (SELECT id FROM given)
+		OR ` + open + ` AND e.parent_id NOT IN (SELECT id FROM hidden))`
+)
+
 // Search implements meta.Tree. It reads every name: at a million entries that
 // takes a sixth of a second, less than an index of all parts of names would be
 // worth in space and in the time of each change.
@@ -26,7 +47,10 @@ func (s *Store) Search(ctx context.Context, f meta.Find) (page meta.Page, err er
 		return meta.Page{}, fmt.Errorf("search: %w query", cloud.ErrInvalid)
 	}
 	args := []any{f.Viewer}
-	where := []string{visible, "e.id <> 0"}
+	with, where := `WITH RECURSIVE `+ways+` `, []string{findable, "e.id <> 0"}
+	if f.Viewer == meta.AnyViewer {
+		with, where[0] = ``, `(?1 = -1)`
+	}
 	and := func(condition string, arg any) {
 		args = append(args, arg)
 		where = append(where, fmt.Sprintf(condition, len(args)))
@@ -73,9 +97,14 @@ func (s *Store) Search(ctx context.Context, f meta.Find) (page meta.Page, err er
 	}
 	args = append(args, f.Limit+1, offset)
 	n := len(args)
-	err = s.query(ctx, func(q querier) error {
-		page.Entries, err = rows(ctx, q, scanEntry, selectEntry+strings.Join(where, " AND ")+fmt.Sprintf(
+	err = s.snapshot(ctx, func(q querier) error {
+		page.Entries, err = rows(ctx, q, scanEntry, with+selectEntry+strings.Join(where, " AND ")+fmt.Sprintf(
 			` ORDER BY %s LIMIT ?%d OFFSET ?%d`, order, n-1, n), args...)
+		for i := range page.Entries {
+			if err == nil {
+				page.Entries[i].Share, err = grantOf(ctx, q, page.Entries[i].ID, f.Viewer)
+			}
+		}
 		return err
 	})
 	if err != nil {

@@ -63,16 +63,20 @@ func (s *Store) Walk(ctx context.Context, id cloud.EntryID, viewer cloud.UserID,
 // fill reads the next page of a folder, files and folders together by name. The
 // two halves come off one index each, and SQLite merges them.
 func (s *Store) fill(ctx context.Context, l *level, viewer cloud.UserID) error {
-	const half = `SELECT * FROM (SELECT ` + entryColumns + `, e.name_key AS name_key FROM ` + entryTables + `
-		WHERE e.parent_id = ?2 AND e.kind = '%s' AND (e.name_key, e.name) > (?3, ?4) AND ` + visible + `
-		ORDER BY e.name_key, e.name LIMIT ?5)`
-	const both = half + ` UNION ALL ` + half + ` ORDER BY name_key, name LIMIT ?5`
-	return s.query(ctx, func(q querier) error {
+	return s.snapshot(ctx, func(q querier) error {
+		v, err := sightOf(ctx, q, l.id, viewer)
+		if err != nil {
+			return err
+		}
+		half := `SELECT * FROM (SELECT ` + v.columns() + `, e.name_key AS name_key FROM ` + v.tables() + `
+			WHERE e.parent_id = ?2 AND e.kind = '%s' AND (e.name_key, e.name) > (?3, ?4) AND ` + v.visible() + `
+			ORDER BY e.name_key, e.name LIMIT ?5)`
 		page, err := rows(ctx, q, func(row scanner) (cloud.Entry, error) {
 			var key string // last column, there to be sorted by
-			return scanEntryAnd(row, &key)
+			return v.scan(row, &key)
 		},
-			fmt.Sprintf(both, cloud.KindFolder, cloud.KindFile), viewer, l.id, meta.FoldName(l.last), l.last, walkPage)
+			fmt.Sprintf(half+` UNION ALL `+half+` ORDER BY name_key, name LIMIT ?5`, cloud.KindFolder, cloud.KindFile),
+			viewer, l.id, meta.FoldName(l.last), l.last, walkPage)
 		if err != nil {
 			return err
 		}

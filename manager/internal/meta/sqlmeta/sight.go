@@ -1,0 +1,164 @@
+package sqlmeta
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"discordcloud/manager/internal/meta"
+	"discordcloud/pkg/cloud"
+)
+
+// What shares give is never written down for what lies below them: it is found by
+// going up from an entry, of which the folders are few, or carried along on the
+// way down. The viewer is always parameter ?1.
+const (
+	// granted tells whether shares of the entry itself give the viewer anything.
+	granted = `(EXISTS (SELECT 1 FROM shares v WHERE v.entry_id = e.id AND (v.user_id = ?1 OR v.owner_id = ?1))
+		OR EXISTS (SELECT 1 FROM group_shares v WHERE v.entry_id = e.id
+			AND (v.owner_id = ?1 OR v.group_id IN (SELECT m.group_id FROM group_members m WHERE m.user_id = ?1))))`
+
+	// rights is what they give: 2 for writing, 1 for reading, 0 for nothing.
+	rights = `COALESCE((SELECT MAX(CASE WHEN r.can_write THEN 2 ELSE 1 END) FROM (
+			SELECT v.can_write FROM shares v WHERE v.entry_id = e.id AND (v.user_id = ?1 OR v.owner_id = ?1)
+			UNION ALL
+			SELECT v.can_write FROM group_shares v WHERE v.entry_id = e.id
+				AND (v.owner_id = ?1 OR v.group_id IN (SELECT m.group_id FROM group_members m WHERE m.user_id = ?1))) r), 0)`
+
+	// open is what a viewer sees whom no share helps.
+	open = `(?1 = -1 OR e.public OR e.owner_id IS NULL OR e.owner_id = ?1)`
+
+	// visible is what a viewer sees in a folder that is not shared with him. It
+	// reads shares only where nothing else lets him see the entry.
+	visible = `(` + open + ` OR ` + granted + `)`
+
+	// up goes from entry ?2 to the top. By UNION it ends also in damaged rows.
+	up = `up (id, parent_id) AS (
+			SELECT e.id, e.parent_id FROM entries e WHERE e.id = ?2
+			UNION
+			SELECT p.id, p.parent_id FROM up JOIN entries p ON p.id = up.parent_id)`
+)
+
+// sight is how a viewer looks at what lies in one folder.
+type sight struct {
+	viewer  cloud.UserID
+	granted *cloud.Share // by the folder or one above it: it holds for all below
+	grouped bool         // he is in a group
+}
+
+// sightOf is how a viewer looks at what lies in a folder.
+func sightOf(ctx context.Context, q querier, folder cloud.EntryID, viewer cloud.UserID) (v sight, err error) {
+	v.viewer = viewer
+	if viewer <= 0 {
+		return v, nil
+	}
+	if v.granted, err = grantOf(ctx, q, folder, viewer); err != nil {
+		return v, err
+	}
+	err = q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM group_members WHERE user_id = ?1)`, viewer).Scan(&v.grouped)
+	return v, err
+}
+
+// grantOf is the best that shares of an entry and of the folders above it give a
+// viewer, nil for nothing.
+func grantOf(ctx context.Context, q querier, id cloud.EntryID, viewer cloud.UserID) (*cloud.Share, error) {
+	if viewer <= 0 || id == cloud.Root {
+		return nil, nil
+	}
+	share := cloud.Share{User: viewer}
+	var at int64
+	err := q.QueryRowContext(ctx, `WITH RECURSIVE `+up+`
+		SELECT entry_id, 0 AS group_id, can_write, shared_at FROM up CROSS JOIN shares ON entry_id = up.id
+			WHERE user_id = ?1 OR owner_id = ?1
+		UNION ALL
+		SELECT entry_id, group_id, can_write, shared_at FROM up CROSS JOIN group_shares ON entry_id = up.id
+			WHERE owner_id = ?1 OR group_id IN (SELECT m.group_id FROM group_members m WHERE m.user_id = ?1)
+		ORDER BY can_write DESC, group_id, shared_at LIMIT 1`, viewer, id).
+		Scan(&share.Entry, &share.Group, &share.CanWrite, &at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	share.SharedAt = fromStamp(at)
+	return &share, nil
+}
+
+// visible is the condition for what the viewer sees in the folder.
+func (v sight) visible() string {
+	if v.granted != nil {
+		return `(?1 IS NOT NULL)` // everything
+	}
+	return visible
+}
+
+// selectEntry selects what lies in the folder with what the viewer's own shares
+// give, as far as that can be better than what the folder gives.
+func (v sight) selectEntry() string {
+	return `SELECT ` + v.columns() + ` FROM ` + v.tables() + ` WHERE `
+}
+
+func (v sight) columns() string {
+	switch {
+	case v.viewer <= 0 || v.granted != nil && v.granted.CanWrite:
+		return entryColumns
+	case !v.grouped:
+		return entryColumns + ownShare + `, 0, 0`
+	}
+	return entryColumns + ownShare + `, COALESCE((SELECT MAX(CASE WHEN g.can_write THEN 2 ELSE 1 END) ` + groupShare + `), 0),
+		COALESCE((SELECT MIN(g.shared_at) ` + groupShare + `), 0)`
+}
+
+const (
+	ownShare   = `, CASE WHEN s.user_id IS NULL THEN 0 WHEN s.can_write THEN 2 ELSE 1 END, COALESCE(s.shared_at, 0)`
+	groupShare = `FROM group_members m JOIN group_shares g ON g.group_id = m.group_id WHERE m.user_id = ?1 AND g.entry_id = e.id`
+)
+
+func (v sight) tables() string {
+	if v.viewer <= 0 || v.granted != nil && v.granted.CanWrite {
+		return entryTables
+	}
+	return entryTables + ` LEFT JOIN shares s ON s.entry_id = e.id AND s.user_id = ?1`
+}
+
+// scan reads columns, and further ones into more.
+func (v sight) scan(row scanner, more ...any) (cloud.Entry, error) {
+	if v.viewer <= 0 || v.granted != nil && v.granted.CanWrite {
+		e, err := scanEntryAnd(row, more...)
+		e.Share = v.granted
+		return e, err
+	}
+	var own, group struct{ rights, at int64 }
+	e, err := scanEntryAnd(row, append([]any{&own.rights, &own.at, &group.rights, &group.at}, more...)...)
+	best := own
+	if group.rights > own.rights {
+		best = group
+	}
+	e.Share = v.granted
+	if best.rights == 2 || best.rights == 1 && v.granted == nil {
+		e.Share = &cloud.Share{Entry: e.ID, User: v.viewer, CanWrite: best.rights == 2, SharedAt: fromStamp(best.at)}
+	}
+	return e, err
+}
+
+// entry is one row of scan.
+func (v sight) entry(row scanner) (cloud.Entry, error) { return v.scan(row) }
+
+// Grants implements meta.Tree.
+func (s *Store) Grants(ctx context.Context, id cloud.EntryID) (all []cloud.Share, err error) {
+	err = s.query(ctx, func(q querier) error {
+		all, err = rows(ctx, q, scanShare, `WITH RECURSIVE `+up+`
+			SELECT entry_id, user_id, 0, can_write, shared_at FROM up CROSS JOIN shares ON entry_id = up.id WHERE ?1 IS NOT NULL
+			UNION ALL
+			SELECT entry_id, owner_id, 0, can_write, shared_at FROM up CROSS JOIN shares ON entry_id = up.id WHERE owner_id IS NOT NULL
+			UNION ALL
+			SELECT g.entry_id, m.user_id, g.group_id, g.can_write, g.shared_at FROM up CROSS JOIN group_shares g ON g.entry_id = up.id
+				JOIN group_members m ON m.group_id = g.group_id
+			UNION ALL
+			SELECT entry_id, owner_id, group_id, can_write, shared_at FROM up CROSS JOIN group_shares ON entry_id = up.id
+				WHERE owner_id IS NOT NULL`, meta.AnyViewer, id)
+		return err
+	})
+	return all, err
+}
