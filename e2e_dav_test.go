@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -284,59 +282,5 @@ func TestEndToEnd_davCurl(t *testing.T) {
 	}
 	if strings.Contains(d.output(), d.password) {
 		t.Error("the app password is in the log")
-	}
-}
-
-// davfs2 mounts it as a disk. Its listings fail on some kernels, with every
-// server (it makes them for a page size of its own), so files are named here.
-func TestEndToEnd_davMount(t *testing.T) {
-	mount := needProgram(t, "mount.davfs")
-	if os.Getuid() != 0 {
-		t.Skip("only root may mount")
-	}
-	if f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0); err != nil {
-		t.Skipf("no FUSE here: %v", err)
-	} else if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	d := startDAV(t)
-	at := filepath.Join(t.TempDir(), "mnt")
-	if err := os.Mkdir(at, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	ctx := withTimeout(t, time.Minute)
-	runProgram(t, ctx, nil, d.password+"\n", mount, d.url, at, "-o", "username="+adminName)
-	mounted := true
-	unmount := func() {
-		if mounted {
-			mounted = false
-			runProgram(t, context.WithoutCancel(ctx), nil, "", "umount", at)
-		}
-	}
-	t.Cleanup(unmount)
-	data, err := io.ReadAll(content{seed: 3, size: 300 << 10}.reader())
-	if err != nil {
-		t.Fatal(err)
-	}
-	runProgram(t, ctx, nil, string(data), "sh", "-ec", `cd "$1"; mkdir folder; cat > folder/file; cp folder/file folder/copy
-		echo one > folder/edited; echo two >> folder/edited; sed -i s/one/1/ folder/edited; mv folder/copy folder/moved; cmp folder/file folder/moved`, "sh", at)
-	unmount() // waits until all is written
-	for name, want := range map[string][]byte{"folder/file": data, "folder/moved": data, "folder/edited": []byte("1\ntwo\n")} {
-		r, err := http.NewRequestWithContext(ctx, "GET", d.url+name, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.SetBasicAuth(adminName, d.password)
-		a, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := io.ReadAll(a.Body)
-		if err := a.Body.Close(); err != nil {
-			t.Error(err)
-		}
-		if err != nil || a.StatusCode != 200 || !bytes.Equal(got, want) {
-			t.Errorf("%s: status %d, %d bytes of %d, %v", name, a.StatusCode, len(got), len(want), err)
-		}
 	}
 }
