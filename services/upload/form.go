@@ -49,7 +49,7 @@ func (f *form) read(ctx context.Context, r *http.Request, b *body) error {
 	if r.ContentLength > largest+overhead && largest > 0 {
 		return cloud.UserErrorf(cloud.ErrInvalid, "the body is longer than any chunk")
 	}
-	parts := newMultipartReader(b.r, params["boundary"])
+	parts := newMultipartReader(b.r, b, params["boundary"])
 	for {
 		p, err := parts.next()
 		if err == io.EOF {
@@ -159,14 +159,16 @@ func wrongSize(part, n int64) error {
 
 // readFile reads the part into a buffer and hashes its leaves on the way. largest
 // is the most that it can be if its upload is not known yet.
-func (f *form) readFile(ctx context.Context, p io.Reader, b *body, largest int64) error {
+func (f *form) readFile(ctx context.Context, p *multipartPart, b *body, largest int64) error {
 	if f.buf != nil {
 		return fmt.Errorf("%w: two files", errForm)
 	}
 	most, stranger := largest, f.t == nil
+	known := false // how long the file is
 	switch {
 	case f.t != nil && f.hasPart:
 		most, _ = f.t.expect(f.part) // checked when it came
+		known = f.t.size >= 0
 	case f.t != nil:
 		most = f.t.largest()
 	case largest <= 0:
@@ -178,10 +180,14 @@ func (f *form) readFile(ctx context.Context, p io.Reader, b *body, largest int64
 	}
 	f.buf = buf
 	b.allow(most)
+	read := func(b []byte) (int, error) { return io.ReadFull(p, b) }
+	if known {
+		read = p.readFull
+	}
 	f.leaves = make([]cloud.Sum, 0, most/chunk.Leaf+1)
 	for f.size < most && ctx.Err() == nil {
 		leaf := buf.b[f.size:min(f.size+chunk.Leaf, most)]
-		n, err := io.ReadFull(p, leaf)
+		n, err := read(leaf)
 		if n > 0 {
 			f.leaves = append(f.leaves, chunk.LeafSum(leaf[:n]))
 			f.size += int64(n)
@@ -195,6 +201,9 @@ func (f *form) readFile(ctx context.Context, p io.Reader, b *body, largest int64
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if known && f.size < most && p.holdsEnd(f.plain()) {
+		return wrongSize(f.part, most)
 	}
 	switch n, err := io.ReadFull(p, make([]byte, 1)); {
 	case n > 0 && f.t != nil && f.hasPart:

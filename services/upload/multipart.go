@@ -15,13 +15,15 @@ import (
 // beside its hash. Lines end with CRLF here.
 type multipartReader struct {
 	r     *bufio.Reader // has room for the delimiter, and for any line of a header
+	from  io.Reader     // what r reads from
 	delim []byte        // CRLF, two dashes and the boundary
 	begun bool
 	part  *multipartPart
 }
 
-func newMultipartReader(r *bufio.Reader, boundary string) *multipartReader {
-	return &multipartReader{r: r, delim: []byte("\r\n--" + boundary)}
+// newMultipartReader reads from, and nobody else may: r is its buffer.
+func newMultipartReader(r *bufio.Reader, from io.Reader, boundary string) *multipartReader {
+	return &multipartReader{r: r, from: from, delim: []byte("\r\n--" + boundary)}
 }
 
 // multipartPart is one part, until the next one is asked for.
@@ -154,6 +156,32 @@ func (p *multipartPart) Read(b []byte) (int, error) {
 	p.begun = true
 	_, err = r.Discard(n)
 	return n, err
+}
+
+// readFull fills b with bytes of a part that is known to have as many, straight
+// from the connection: to search them for the delimiter, and to move them, would
+// cost a tenth of taking a part. If the part is shorter, what follows it lands in b
+// too, and readFull, Read or next tells that the form does not go on as it should.
+func (p *multipartPart) readFull(b []byte) (int, error) {
+	n := 0
+	for n < len(b) {
+		from := p.from.from
+		if p.from.r.Buffered() > 0 {
+			from = p.from.r
+		}
+		k, err := from.Read(b[n:])
+		n += k
+		p.begun = p.begun || n > 0
+		if err != nil && n < len(b) {
+			return n, unexpected(err)
+		}
+	}
+	return n, nil
+}
+
+// holdsEnd tells whether b, which readFull has read, goes beyond the part.
+func (p *multipartPart) holdsEnd(b []byte) bool {
+	return bytes.HasPrefix(b, p.from.delim[2:]) || bytes.Contains(b, p.from.delim)
 }
 
 // end is the end of the part, at a delimiter of n bytes.

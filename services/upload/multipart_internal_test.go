@@ -14,7 +14,7 @@ type readPart struct{ name, file, content string }
 
 // readAllParts reads a body with our reader.
 func readAllParts(r io.Reader, boundary string, size int) (parts []readPart, err error) {
-	m := newMultipartReader(bufio.NewReaderSize(r, size), boundary)
+	m := newMultipartReader(bufio.NewReaderSize(r, size), r, boundary)
 	for {
 		p, err := m.next()
 		if err == io.EOF {
@@ -83,6 +83,43 @@ func TestMultipartReader(t *testing.T) {
 	}
 	if _, err := readAllParts(io.MultiReader(strings.NewReader("--b\r\n"+field+"1"), iotest.ErrReader(io.ErrClosedPipe)), "b", 128); err != io.ErrClosedPipe {
 		t.Errorf("the error of the body comes out as %v", err)
+	}
+}
+
+// A part of known length is read without a look at what is in it, and the form goes
+// on behind it.
+func TestMultipartReader_readFull(t *testing.T) {
+	const within = "a\r\n--b\r\nz" // its own delimiter
+	const body = "--b\r\nContent-Disposition: form-data; name=n\r\n\r\n" + within + "\r\n--b\r\nContent-Disposition: form-data; name=m\r\n\r\n1\r\n--b--"
+	for name, r := range map[string]io.Reader{
+		"whole":                       strings.NewReader(body),
+		"byte by byte":                iotest.OneByteReader(strings.NewReader(body)),
+		"the end with the last bytes": iotest.DataErrReader(strings.NewReader(body)),
+	} {
+		m := newMultipartReader(bufio.NewReaderSize(r, 64), r, "b")
+		p, err := m.next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, len(within))
+		if n, err := p.readFull(got); n != len(within) || err != nil || string(got) != within {
+			t.Errorf("%s: readFull = %d, %v: %q", name, n, err, got)
+		}
+		if !p.holdsEnd(got) {
+			t.Errorf("%s: holdsEnd does not see the delimiter", name)
+		}
+		if rest, err := io.ReadAll(p); len(rest) > 0 || err != nil {
+			t.Errorf("%s: %q is left of the part, %v", name, rest, err)
+		}
+		if p, err = m.next(); err != nil || p.name != "m" {
+			t.Fatalf("%s: the next part is %v, %v", name, p, err)
+		}
+		if n, err := p.readFull(make([]byte, 100)); n != len("1\r\n--b--") || err != io.ErrUnexpectedEOF {
+			t.Errorf("%s: readFull beyond the end = %d, %v", name, n, err)
+		}
+		if _, err := m.next(); err == nil {
+			t.Errorf("%s: the form goes on behind its end", name)
+		}
 	}
 }
 

@@ -97,6 +97,8 @@ func TestUpload_statuses(t *testing.T) {
 		{name: "no file", fields: []field{idField(f), chunkField(0)}, want: 400},
 		{name: "empty file", fields: []field{idField(f), chunkField(0), fileField(nil)}, want: 400},
 		{name: "one byte short", fields: []field{idField(f), chunkField(0), fileField(f.part(0)[1:])}, want: 400},
+		{name: "one byte short, and a field behind it", fields: []field{idField(f), chunkField(0), fileField(f.part(0)[1:]), {name: "x", value: make([]byte, 1000)}}, want: 400},
+		{name: "short, and a second file behind it", fields: []field{idField(f), chunkField(0), fileField(f.part(0)[:1000]), fileField(f.part(0))}, want: 400},
 		{name: "one byte more", fields: []field{idField(f), chunkField(2), fileField(make([]byte, 11))}, want: 400},
 		{name: "a chunk more", fields: []field{idField(f), chunkField(2), fileField(f.part(0))}, want: 400},
 		{name: "one byte more, file first", fields: []field{fileField(make([]byte, 11)), idField(f), chunkField(2)}, want: 400},
