@@ -218,7 +218,11 @@ func (r *sealedReader) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		}
 		if len(p) >= chunk.SegmentSealed { // without a copy
-			return len(r.segment(p[:0])), nil
+			n := 0
+			for len(p)-n >= chunk.SegmentSealed && r.next < chunk.Segments(r.s.body) {
+				n += len(r.segment(p[n:n]))
+			}
+			return n, nil
 		}
 		r.pending = r.segment(r.buffer())
 	}

@@ -279,7 +279,7 @@ func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 func newTransport() *http.Transport {
 	t := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
+		DialContext:         newBulk(&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}).dialContext,
 		TLSHandshakeTimeout: 10 * time.Second,
 		MaxIdleConnsPerHost: 64,
 		IdleConnTimeout:     90 * time.Second,
