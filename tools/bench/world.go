@@ -253,6 +253,15 @@ func (w *world) links(ctx context.Context, of []attachment) ([]string, error) {
 	return links, nil
 }
 
+// forgetSince deletes what was posted since before was listed.
+func (w *world) forgetSince(ctx context.Context, before []attachment) error {
+	after, err := w.attachments(ctx)
+	if err != nil {
+		return err
+	}
+	return w.forget(ctx, after[len(before):])
+}
+
 // forget deletes messages from the sandbox, so that the disk does not fill.
 func (w *world) forget(ctx context.Context, of []attachment) error {
 	done := map[string]bool{}
