@@ -10,6 +10,7 @@ import (
 	"discordcloud/manager/internal/api"
 	"discordcloud/manager/internal/auth"
 	"discordcloud/manager/internal/policy"
+	"discordcloud/manager/internal/vfs"
 	"discordcloud/pkg/cloud"
 )
 
@@ -173,7 +174,7 @@ func (w *world) subject(t *testing.T, n int) subject {
 		t.Fatal(err)
 	}
 	for _, id := range []cloud.EntryID{s.file.ID, s.folder.ID} {
-		if err := w.FS.Share(t.Context(), owner.Principal, id, reader.User, false); err != nil {
+		if err := w.FS.Share(t.Context(), owner.Principal, id, vfs.Grantee{User: reader.User}, false); err != nil {
 			t.Fatal(err)
 		}
 	}

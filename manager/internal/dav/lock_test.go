@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"discordcloud/manager/internal/vfs"
 	"time"
 
 	"discordcloud/manager/internal/auth"
@@ -72,7 +74,7 @@ func TestLock_owner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.fs.Share(t.Context(), ada.user, e.ID, bob.user.User, true); err != nil {
+	if err := w.fs.Share(t.Context(), ada.user, e.ID, vfs.Grantee{User: bob.user.User}, true); err != nil {
 		t.Fatal(err)
 	}
 	bob.want(204, "PUT", "/f", "bob's")

@@ -184,19 +184,18 @@ func (d *Dispatcher) publish(ctx context.Context, done meta.Finished) {
 	if done.Again {
 		return
 	}
-	for i, e := range done.CreatedFolders {
-		depth := len(done.Folder) - len(done.CreatedFolders) + i
-		d.Bus.Publish(&event.Change{Action: event.Added, Entry: e, Path: slices.Clone(done.Folder[:depth])})
+	grants, err := d.Store.Grants(ctx, done.Entry.ID)
+	if err != nil { // those it is shared with see it when they look
+		d.Log.WarnContext(ctx, "shares of an uploaded file not read", "file", done.Entry.ID, "err", err)
 	}
-	change := &event.Change{Action: event.Added, Entry: done.Entry, Path: done.Folder}
+	for i, e := range done.CreatedFolders { // which have no shares of their own
+		depth := len(done.Folder) - len(done.CreatedFolders) + i
+		d.Bus.Publish(&event.Change{Action: event.Added, Entry: e, Path: slices.Clone(done.Folder[:depth]), SharedWith: grants})
+	}
+	change := &event.Change{Action: event.Added, Entry: done.Entry, Path: done.Folder, SharedWith: grants}
 	change.Entry.Share = nil
 	if done.Replaced {
 		change.Action = event.Changed
-		shares, err := d.Store.Shares(ctx, done.Entry.ID)
-		if err != nil { // those it is shared with see it when they look
-			d.Log.WarnContext(ctx, "shares of a replaced file not read", "file", done.Entry.ID, "err", err)
-		}
-		change.SharedWith = shares
 	}
 	d.Bus.Publish(change)
 }

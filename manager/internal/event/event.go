@@ -24,16 +24,13 @@ type Change struct {
 	Action Action
 	Entry  cloud.Entry // after the change; as it was if it is gone
 	Path   []string    // folder of the entry, after the change
-	// Of Moved only:
-	OldPath   []string
-	OldName   string
-	OldParent cloud.EntryID
-	// SharedWith lists the users who have a share of the entry: Entry.Share is
-	// nil in a Change, since it is told to many.
+	// SharedWith is what shares give users at the entry, its own and those of
+	// the folders above it (meta.Tree's Grants): Entry.Share is nil in a Change,
+	// since it is told to many.
 	SharedWith []cloud.Share
-	// Before is, of Changed, the entry as it was, with its shares at the time in
-	// SharedBefore, where a change of these may hide it from some or show it to
-	// others; nil where it does neither.
+	// Before is the entry as it was, with what shares gave at the time in
+	// SharedBefore: of Moved, and of Changed where a change of sharing may hide it
+	// from some or show it to others; else nil.
 	Before       *cloud.Entry
 	SharedBefore []cloud.Share
 }

@@ -8,6 +8,7 @@ import (
 	"discordcloud/manager/internal/dispatch"
 	"discordcloud/manager/internal/hub"
 	"discordcloud/manager/internal/meta"
+	"discordcloud/manager/internal/vfs"
 	"discordcloud/pkg/cloud"
 	"discordcloud/pkg/packet"
 )
@@ -197,7 +198,7 @@ func TestConflict_Permission(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.fs.Share(t.Context(), ada.Principal, e.ID, bob.ID, true); err != nil {
+	if err := w.fs.Share(t.Context(), ada.Principal, e.ID, vfs.Grantee{User: bob.ID}, true); err != nil {
 		t.Fatal(err)
 	}
 	r := begin(b, packet.UploadRequest{Name: e.Name, Path: "/", Size: 200, DoOverwrite: true})

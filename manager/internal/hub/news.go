@@ -88,67 +88,23 @@ func (h *Hub) tellNews(ctx context.Context) {
 	}
 }
 
-// place is a folder with what decides who sees what is in it.
-type place struct {
-	path []cloud.Entry // from the top
-	// hidden are the folders on the way that are not public, with their shares.
-	hidden map[cloud.EntryID][]cloud.Share
-}
+// place is a folder, as the entries from the top down to it.
+type place []cloud.Entry
 
 func (h *Hub) placeOf(ctx context.Context, folder cloud.EntryID) (place, error) {
-	var p place
 	if folder == cloud.Root {
-		return p, nil
+		return nil, nil
 	}
-	var err error
-	if p.path, err = h.FS.Store.Path(ctx, folder); err != nil {
-		return place{}, fmt.Errorf("path of %d: %w", folder, err)
+	path, err := h.FS.Store.Path(ctx, folder)
+	if err != nil {
+		return nil, fmt.Errorf("path of %d: %w", folder, err)
 	}
-	for _, e := range p.path {
-		if e.Public || e.Owner == 0 {
-			continue
-		}
-		if p.hidden == nil {
-			p.hidden = map[cloud.EntryID][]cloud.Share{}
-		}
-		if p.hidden[e.ID], err = h.FS.Store.Shares(ctx, e.ID); err != nil {
-			return place{}, fmt.Errorf("shares of %d: %w", e.ID, err)
-		}
-	}
-	return p, nil
-}
-
-// seenBy tells whether a user sees the whole way.
-func (p place) seenBy(who policy.Principal) bool {
-	if p.hidden == nil {
-		return true
-	}
-	for _, e := range p.path {
-		if !sees(who, withShare(e, p.hidden[e.ID], who.User)) {
-			return false
-		}
-	}
-	return true
-}
-
-// withShare is e as read for a user.
-func withShare(e cloud.Entry, shares []cloud.Share, user cloud.UserID) cloud.Entry {
-	e.Share = nil
-	for _, s := range shares {
-		if s.User == user {
-			e.Share = &s
-		}
-	}
-	return e
-}
-
-func sees(who policy.Principal, e cloud.Entry) bool {
-	return policy.Check(who, policy.SeeEntry, &e) == nil
+	return path, nil
 }
 
 func (p place) names() []string {
-	names := make([]string, len(p.path))
-	for i, e := range p.path {
+	names := make([]string, len(p))
+	for i, e := range p {
 		names[i] = e.Name
 	}
 	return names
@@ -157,29 +113,77 @@ func (p place) names() []string {
 // pathV1 is the folder's path as a client of version 1 bears it, with the names
 // of last behind it; false if it does not.
 func (p place) pathV1(last ...string) (string, bool) {
-	path := vfs.JoinPath(append(vfs.NamesV1(p.path), last...))
+	path := vfs.JoinPath(append(vfs.NamesV1(p), last...))
 	return path, packet.ValidPathV1(path)
+}
+
+// scene is an entry at one time: where it lay, and what shares gave whom there.
+type scene struct {
+	entry  cloud.Entry
+	at     place
+	grants []cloud.Share
+}
+
+// view is a scene as a user has it: the entry with what shares give him, and the
+// folder as far as he comes down to it, from the top or from what is shared with
+// him.
+type view struct {
+	entry cloud.Entry
+	at    place
+}
+
+// seenBy is the scene for a client, false if its user does not see the entry or
+// has no way to it. Clients of version 1 know no way but the one from the top.
+func (s scene) seenBy(c *client) (view, bool) {
+	var share *cloud.Share // the best so far
+	with := func(e cloud.Entry) cloud.Entry {
+		for _, g := range s.grants {
+			if g.Entry == e.ID && g.User == c.who.User && (share == nil || g.CanWrite && !share.CanWrite) {
+				share = &g
+			}
+		}
+		e.Share = share
+		return e
+	}
+	from := 0
+	for i, e := range s.at {
+		if !sees(c.who, with(e)) {
+			from = i + 1
+		}
+	}
+	v := view{entry: with(s.entry), at: s.at[from:]}
+	if from > 0 && (share == nil || c.version == packet.V1) {
+		return v, false
+	}
+	return v, sees(c.who, v.entry)
+}
+
+func sees(who policy.Principal, e cloud.Entry) bool {
+	return policy.Check(who, policy.SeeEntry, &e) == nil
 }
 
 // story is a change with all that telling it takes.
 type story struct {
 	event.Change
 	owner string // name of the entry's owner
-	at    place  // folder of the entry
-	from  place  // folder that it was in before, of moves
+	now   scene
+	was   *scene // nil if it is or was there all the time, for the same people
 }
 
 func (h *Hub) storyOf(ctx context.Context, change event.Change) (*story, error) {
 	s := &story{Change: change}
-	var err error
-	if s.at, err = h.placeOf(ctx, change.Entry.Parent); err != nil {
+	at, err := h.placeOf(ctx, change.Entry.Parent)
+	if err != nil {
 		return nil, err
 	}
-	s.from = s.at
-	if change.Action == event.Moved && change.OldParent != change.Entry.Parent {
-		if s.from, err = h.placeOf(ctx, change.OldParent); err != nil {
-			return nil, err
+	s.now = scene{change.Entry, at, change.SharedWith}
+	if change.Before != nil {
+		if change.Before.Parent != change.Entry.Parent {
+			if at, err = h.placeOf(ctx, change.Before.Parent); err != nil {
+				return nil, err
+			}
 		}
+		s.was = &scene{*change.Before, at, change.SharedBefore}
 	}
 	if change.Entry.Owner != 0 {
 		u, err := h.FS.Store.User(ctx, change.Entry.Owner)
@@ -194,59 +198,42 @@ func (h *Hub) storyOf(ctx context.Context, change event.Change) (*story, error) 
 }
 
 // tell tells a client, in the words of its version, what the change is to its
-// user: a move from where he sees nothing is something new, a move to there the
-// end of it.
+// user: what comes into his sight is something new, what goes from it is gone.
 func (s *story) tell(c *client) {
-	e := withShare(s.Entry, s.SharedWith, c.who.User)
+	now, does := s.now.seenBy(c)
+	was, did := now, does
+	if s.was != nil {
+		was, did = s.was.seenBy(c)
+	}
 	action := s.Action
-	if s.Before != nil {
-		before := withShare(*s.Before, s.SharedBefore, c.who.User)
-		switch did, does := sees(c.who, before), sees(c.who, e); {
-		case did && !does:
-			e, action = before, event.Removed
-		case does && !did && (c.version >= packet.V2 || e.IsFolder()):
-			// Version 1 takes a file that it is given a share of as modified.
-			action = event.Added
-		}
-	}
-	if !sees(c.who, e) {
+	switch {
+	case did && !does:
+		now, action = was, event.Removed
+	case !does:
 		return
-	}
-	at, from := s.at.seenBy(c.who), s.from.seenBy(c.who)
-	if action == event.Moved {
-		switch {
-		case !from:
-			action = event.Added
-		case !at:
-			action = event.Removed
-			e.Name, e.Parent = s.OldName, s.OldParent
-			at = true
-		}
-	}
-	where := s.at
-	if action == event.Removed && s.Action == event.Moved {
-		where = s.from
+	case !did && (s.Action == event.Moved || c.version >= packet.V2 || now.entry.IsFolder()):
+		// Version 1 takes a file that it is given a share of as modified.
+		action = event.Added
 	}
 	switch {
-	case !at:
 	case c.version >= packet.V2:
-		c.send(s.changedV2(c, e, action, where))
-	case e.IsFolder():
-		s.tellFolderV1(c, e, action, where)
+		c.send(s.changedV2(c, action, was, now))
+	case now.entry.IsFolder():
+		s.tellFolderV1(c, action, was, now)
 	default:
-		s.tellFileV1(c, e, action, where)
+		s.tellFileV1(c, now.entry, action, now.at)
 	}
 }
 
-func (s *story) changedV2(c *client, e cloud.Entry, action event.Action, where place) packet.EntryChanged {
-	p := packet.EntryChanged{Action: string(action), Path: vfs.JoinPath(where.names()), Entry: c.entry(e, s.owner)}
+func (s *story) changedV2(c *client, action event.Action, was, now view) packet.EntryChanged {
+	p := packet.EntryChanged{Action: string(action), Path: vfs.JoinPath(now.at.names()), Entry: c.entry(now.entry, s.owner)}
 	if action == event.Moved {
-		if s.OldName != e.Name {
-			p.OldName = s.OldName
+		if was.entry.Name != now.entry.Name {
+			p.OldName = was.entry.Name
 		}
-		if s.OldParent != e.Parent {
-			parent := int64(s.OldParent)
-			p.OldPath, p.OldParent = vfs.JoinPath(s.from.names()), &parent
+		if was.entry.Parent != now.entry.Parent {
+			parent := int64(was.entry.Parent)
+			p.OldPath, p.OldParent = vfs.JoinPath(was.at.names()), &parent
 		}
 	}
 	return p
@@ -270,26 +257,24 @@ func (s *story) tellFileV1(c *client, e cloud.Entry, action event.Action, where 
 
 // tellFolderV1 tells of a folder. What moves elsewhere is deleted and added:
 // clients of version 1 take a move for a reason to go to the top.
-func (s *story) tellFolderV1(c *client, e cloud.Entry, action event.Action, where place) {
-	send := func(word string, e cloud.Entry, where place, origin string) {
-		if path, ok := where.pathV1(c.shown(e)); ok {
-			c.send(packet.FolderModify{Path: path, Action: word, Handle: c.folderHandle(e), RenameOrigin: origin})
+func (s *story) tellFolderV1(c *client, action event.Action, was, now view) {
+	send := func(word string, v view, origin string) {
+		if path, ok := v.at.pathV1(c.shown(v.entry)); ok {
+			c.send(packet.FolderModify{Path: path, Action: word, Handle: c.folderHandle(v.entry), RenameOrigin: origin})
 		}
 	}
-	before := e
-	before.Name, before.Parent = s.OldName, s.OldParent
 	switch action {
 	case event.Added:
-		send(packet.FolderAdd, e, where, "")
+		send(packet.FolderAdd, now, "")
 	case event.Removed:
-		send(packet.FolderDelete, e, where, "")
+		send(packet.FolderDelete, now, "")
 	case event.Moved:
-		if before.Parent == e.Parent {
-			send(packet.FolderRename, e, where, c.shown(before))
+		if was.entry.Parent == now.entry.Parent {
+			send(packet.FolderRename, now, c.shown(was.entry))
 			return
 		}
-		send(packet.FolderDelete, before, s.from, "")
-		send(packet.FolderAdd, e, where, "")
+		send(packet.FolderDelete, was, "")
+		send(packet.FolderAdd, now, "")
 	case event.Changed: // sharing: nothing that version 1 shows
 	}
 }

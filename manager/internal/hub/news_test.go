@@ -6,6 +6,7 @@ import (
 
 	"discordcloud/manager/internal/event"
 	"discordcloud/manager/internal/meta"
+	"discordcloud/manager/internal/vfs"
 	"discordcloud/pkg/cloud"
 	"discordcloud/pkg/packet"
 )
@@ -112,7 +113,7 @@ func TestNews(t *testing.T) {
 
 	// Shared with him, in the strict form.
 	secret := lookup("f", "secret")
-	if err := w.fs.Share(ctx, ada.Principal, secret.ID, bob.ID, true); err != nil {
+	if err := w.fs.Share(ctx, ada.Principal, secret.ID, vfs.Grantee{User: bob.ID}, true); err != nil {
 		t.Fatal(err)
 	}
 	got = told(w, ada, a1, a2, b1, b2)
@@ -237,13 +238,19 @@ func TestNews_Sight(t *testing.T) {
 		do     func() error
 		v1, v2 string // actions that bob is told; his clients are told nothing for ""
 	}{
-		{"shared", func() error { return w.fs.Share(ctx, ada.Principal, x.ID, bob.ID, false) }, packet.FileChange, packet.EntryAdded},
-		{"writable", func() error { return w.fs.Share(ctx, ada.Principal, x.ID, bob.ID, true) }, packet.FileChange, packet.EntryModified},
-		{"unshared", func() error { _, err := w.fs.Unshare(ctx, ada.Principal, x.ID, bob.ID); return err }, packet.FileDelete, packet.EntryRemoved},
+		{"shared", func() error { return w.fs.Share(ctx, ada.Principal, x.ID, vfs.Grantee{User: bob.ID}, false) }, packet.FileChange, packet.EntryAdded},
+		{"writable", func() error { return w.fs.Share(ctx, ada.Principal, x.ID, vfs.Grantee{User: bob.ID}, true) }, packet.FileChange, packet.EntryModified},
+		{"unshared", func() error { _, err := w.fs.Unshare(ctx, ada.Principal, x.ID, vfs.Grantee{User: bob.ID}); return err }, packet.FileDelete, packet.EntryRemoved},
 		{"public", func() error { _, err := w.fs.SetPublic(ctx, ada.Principal, x.ID, true); return err }, packet.FileChange, packet.EntryAdded},
 		{"private", func() error { _, err := w.fs.SetPublic(ctx, ada.Principal, x.ID, false); return err }, packet.FileDelete, packet.EntryRemoved},
-		{"given", func() error { _, err := w.fs.SetOwner(ctx, ada.Principal, x.ID, bob.ID, false, true); return err }, packet.FileChange, packet.EntryAdded},
-		{"given back", func() error { _, err := w.fs.SetOwner(ctx, bob.Principal, x.ID, ada.ID, true, false); return err }, packet.FileDelete, packet.EntryRemoved},
+		{"given", func() error {
+			_, err := w.fs.SetOwner(ctx, ada.Principal, x.ID, bob.ID, meta.Transfer{Keep: true})
+			return err
+		}, packet.FileChange, packet.EntryAdded},
+		{"given back", func() error {
+			_, err := w.fs.SetOwner(ctx, bob.Principal, x.ID, ada.ID, meta.Transfer{DropShares: true})
+			return err
+		}, packet.FileDelete, packet.EntryRemoved},
 	} {
 		if err := step.do(); err != nil {
 			t.Fatalf("%s: %v", step.name, err)

@@ -110,8 +110,9 @@ func (c *client) shareFile(ctx context.Context, p packet.FileShare) error {
 		return err
 	}
 	user := cloud.UserID(p.TargetUser)
+	with := vfs.Grantee{User: user}
 	if p.IsDeleting {
-		was, err := c.hub.FS.Unshare(ctx, c.who, e.ID, user)
+		was, err := c.hub.FS.Unshare(ctx, c.who, e.ID, with)
 		if err == nil && !was {
 			return cloud.UserErrorf(cloud.ErrNotFound, "the file is not shared with this user")
 		}
@@ -129,7 +130,7 @@ func (c *client) shareFile(ctx context.Context, p packet.FileShare) error {
 			return nil // stays as it is
 		}
 	}
-	return c.hub.FS.Share(ctx, c.who, e.ID, user, canWrite)
+	return c.hub.FS.Share(ctx, c.who, e.ID, with, canWrite)
 }
 
 func (c *client) transfer(ctx context.Context, p packet.TransferOwnership) error {
@@ -143,7 +144,8 @@ func (c *client) transfer(ctx context.Context, p packet.TransferOwnership) error
 	case e.Owner == to:
 		return cloud.UserErrorf(cloud.ErrInvalid, "the file is this user's already")
 	}
-	_, err = c.hub.FS.SetOwner(ctx, c.who, id, to, p.DeleteFileShares, p.CreateShareForCurrentOwner)
+	_, err = c.hub.FS.SetOwner(ctx, c.who, id, to,
+		meta.Transfer{DropShares: p.DeleteFileShares, Keep: p.CreateShareForCurrentOwner})
 	return err
 }
 

@@ -54,7 +54,7 @@ const (
 type Store interface {
 	meta.Thumbnails
 	Path(ctx context.Context, id cloud.EntryID) ([]cloud.Entry, error)
-	Shares(ctx context.Context, entry cloud.EntryID) ([]cloud.Share, error)
+	Grants(ctx context.Context, entry cloud.EntryID) ([]cloud.Share, error)
 }
 
 // Options are what Thumbs stands on. Zero durations and numbers have the

@@ -339,7 +339,7 @@ func (t *Thumbs) change(ctx context.Context, e cloud.Entry) (*event.Change, erro
 	for _, p := range path[:max(0, len(path)-1)] {
 		names = append(names, p.Name)
 	}
-	shares, err := t.Store.Shares(ctx, e.ID)
+	shares, err := t.Store.Grants(ctx, e.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -73,7 +73,8 @@ func (f *FS) Move(ctx context.Context, who policy.Principal, id, parent cloud.En
 // moved is a move that is done but not told.
 type moved struct {
 	meta.MoveResult
-	lost []cloud.Share // of the file that was replaced
+	grants []cloud.Share // at the entry, before
+	lost   []cloud.Share // at what was replaced
 }
 
 func (f *FS) move(ctx context.Context, who policy.Principal, id, parent cloud.EntryID, name string, on meta.Conflict) (moved, error) {
@@ -84,9 +85,12 @@ func (f *FS) move(ctx context.Context, who policy.Principal, id, parent cloud.En
 	if who.Role == policy.Nobody {
 		return moved{}, cloud.ErrUnauthenticated
 	}
-	var m moved
+	m := moved{}
+	if m.grants, err = f.Store.Grants(ctx, id); err != nil {
+		return moved{}, fmt.Errorf("shares of %d: %w", id, err)
+	}
 	if on == meta.ConflictReplace || on == meta.ConflictClear {
-		if m.lost, err = f.sharesOf(ctx, parent, name); err != nil {
+		if m.lost, err = f.grantsOf(ctx, parent, name); err != nil {
 			return moved{}, err
 		}
 	}
@@ -125,8 +129,8 @@ func mayMove(who policy.Principal, parent cloud.EntryID, moves func(cloud.EntryI
 	}
 }
 
-// sharesOf gives the shares of what has a name, none if nothing has it.
-func (f *FS) sharesOf(ctx context.Context, parent cloud.EntryID, name string) ([]cloud.Share, error) {
+// grantsOf is what shares give at what has a name, nothing if nothing has it.
+func (f *FS) grantsOf(ctx context.Context, parent cloud.EntryID, name string) ([]cloud.Share, error) {
 	e, err := f.Store.Child(ctx, parent, name, meta.AnyViewer)
 	if errors.Is(err, cloud.ErrNotFound) {
 		return nil, nil
@@ -134,24 +138,27 @@ func (f *FS) sharesOf(ctx context.Context, parent cloud.EntryID, name string) ([
 	if err != nil {
 		return nil, fmt.Errorf("child of %d: %w", parent, err)
 	}
-	shares, err := f.Store.Shares(ctx, e.ID)
+	grants, err := f.Store.Grants(ctx, e.ID)
 	if err != nil {
 		return nil, fmt.Errorf("shares of %d: %w", e.ID, err)
 	}
-	return shares, nil
+	return grants, nil
 }
 
 // MoveMany moves entries into a folder under their names, all of them or none.
 func (f *FS) MoveMany(ctx context.Context, who policy.Principal, ids []cloud.EntryID, parent cloud.EntryID, on meta.Conflict) ([]meta.MoveResult, error) {
 	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
-	lost := map[cloud.EntryID][]cloud.Share{} // of what has the name that an entry will have, by the entry
+	grants, lost := map[cloud.EntryID][]cloud.Share{}, map[cloud.EntryID][]cloud.Share{} // lost: of what has the name that an entry will have, by the entry
 	for _, id := range ids {
 		e, err := f.EntryFor(ctx, who, id, policy.MoveEntry)
 		if err != nil {
 			return nil, err
 		}
+		if grants[id], err = f.Store.Grants(ctx, id); err != nil {
+			return nil, fmt.Errorf("shares of %d: %w", id, err)
+		}
 		if on == meta.ConflictReplace {
-			if lost[id], err = f.sharesOf(ctx, parent, e.Name); err != nil {
+			if lost[id], err = f.grantsOf(ctx, parent, e.Name); err != nil {
 				return nil, err
 			}
 		}
@@ -162,7 +169,7 @@ func (f *FS) MoveMany(ctx context.Context, who policy.Principal, ids []cloud.Ent
 		return nil, f.taken(err, "move %d entries", len(ids))
 	}
 	for _, r := range results {
-		f.publishMove(ctx, moved{r, lost[r.Before.ID]})
+		f.publishMove(ctx, moved{r, grants[r.Before.ID], lost[r.Before.ID]})
 	}
 	return results, nil
 }
@@ -174,9 +181,8 @@ func (f *FS) publishMove(ctx context.Context, m moved) {
 	if m.Before.Parent == m.After.Parent && m.Before.Name == m.After.Name {
 		return
 	}
-	f.publish(ctx, event.Change{
-		Action: event.Moved, Entry: m.After, OldName: m.Before.Name, OldParent: m.Before.Parent,
-	})
+	m.Before.Share = nil
+	f.publish(ctx, event.Change{Action: event.Moved, Entry: m.After, Before: &m.Before, SharedBefore: m.grants})
 }
 
 // Delete removes entries and all that is below them, all or none. ErrDenied if
@@ -189,7 +195,7 @@ func (f *FS) Delete(ctx context.Context, who policy.Principal, ids ...cloud.Entr
 			return meta.Deleted{}, err
 		}
 		var err error
-		if shares[id], err = f.Store.Shares(ctx, id); err != nil {
+		if shares[id], err = f.Store.Grants(ctx, id); err != nil {
 			return meta.Deleted{}, fmt.Errorf("shares of %d: %w", id, err)
 		}
 	}
@@ -243,13 +249,8 @@ func (f *FS) complete(ctx context.Context, c *event.Change) (err error) {
 	if c.Path, err = f.PathOf(ctx, c.Entry.Parent); err != nil {
 		return err
 	}
-	if c.Action == event.Moved {
-		if c.OldPath, err = f.PathOf(ctx, c.OldParent); err != nil {
-			return err
-		}
-	}
 	if c.Action != event.Removed {
-		if c.SharedWith, err = f.Store.Shares(ctx, c.Entry.ID); err != nil {
+		if c.SharedWith, err = f.Store.Grants(ctx, c.Entry.ID); err != nil {
 			return fmt.Errorf("shares of %d: %w", c.Entry.ID, err)
 		}
 	}

@@ -25,7 +25,7 @@ func (f *FS) Copy(ctx context.Context, who policy.Principal, id, parent cloud.En
 	if who.Role == policy.Nobody {
 		return meta.CopyResult{}, cloud.ErrUnauthenticated
 	}
-	lost, err := f.sharesOf(ctx, parent, name)
+	lost, err := f.grantsOf(ctx, parent, name)
 	if err != nil {
 		return meta.CopyResult{}, err
 	}

@@ -11,53 +11,68 @@ import (
 	"discordcloud/pkg/cloud"
 )
 
-// Share lets a user read an entry of who's, and write if canWrite; it changes a
-// share that is there. ErrNotFound if there is no such user.
-func (f *FS) Share(ctx context.Context, who policy.Principal, id cloud.EntryID, user cloud.UserID, canWrite bool) error {
+// Grantee is whom an entry is shared with: a user or a group, the other is 0.
+type Grantee struct {
+	User  cloud.UserID
+	Group cloud.GroupID
+}
+
+// Share lets a user, or the members of a group, read an entry of who's and all
+// below it, and write if canWrite; it changes a share that is there. ErrNotFound
+// if there is no such user or group.
+func (f *FS) Share(ctx context.Context, who policy.Principal, id cloud.EntryID, with Grantee, canWrite bool) error {
 	e, err := f.EntryFor(ctx, who, id, policy.ShareEntry)
 	if err != nil {
 		return err
 	}
-	if user == e.Owner {
+	switch {
+	case (with.User == 0) == (with.Group == 0):
+		return cloud.UserErrorf(cloud.ErrInvalid, "share with either a user or a group")
+	case with.Group != 0:
+		_, err = f.Store.Group(ctx, with.Group)
+	case with.User == e.Owner:
 		return cloud.UserErrorf(cloud.ErrInvalid, "the owner needs no share")
+	default:
+		_, err = f.Store.User(ctx, with.User)
 	}
-	if _, err := f.Store.User(ctx, user); err != nil {
-		return fmt.Errorf("share with user %d: %w", user, err)
+	if err != nil {
+		return fmt.Errorf("share with %+v: %w", with, err)
 	}
 	before, err := f.sight(ctx, e)
 	if err != nil {
 		return err
 	}
-	if err := f.Store.SetShare(ctx, cloud.Share{Entry: id, User: user, CanWrite: canWrite, SharedAt: time.Now()}); err != nil {
+	share := cloud.Share{Entry: id, User: with.User, Group: with.Group, CanWrite: canWrite, SharedAt: time.Now()}
+	if err := f.Store.SetShare(ctx, share); err != nil {
 		return fmt.Errorf("share %d: %w", id, err)
 	}
 	f.publish(ctx, before.changed(e))
 	return nil
 }
 
-// sight is an entry and its shares before a change of who may see it.
+// sight is an entry and what shares give there before a change of it.
 type sight struct {
 	entry  cloud.Entry
-	shares []cloud.Share
+	grants []cloud.Share
 }
 
 func (f *FS) sight(ctx context.Context, e cloud.Entry) (sight, error) {
-	shares, err := f.Store.Shares(ctx, e.ID)
+	grants, err := f.Store.Grants(ctx, e.ID)
 	if err != nil {
 		return sight{}, fmt.Errorf("shares of %d: %w", e.ID, err)
 	}
-	return sight{e, shares}, nil
+	e.Share = nil
+	return sight{e, grants}, nil
 }
 
 // changed is the news that e is what became of it: those who lose sight of it
 // are told, and those who gain it.
 func (s sight) changed(e cloud.Entry) event.Change {
-	s.entry.Share = nil
-	return event.Change{Action: event.Changed, Entry: e, Before: &s.entry, SharedBefore: s.shares}
+	return event.Change{Action: event.Changed, Entry: e, Before: &s.entry, SharedBefore: s.grants}
 }
 
 // Unshare takes a share back, and tells whether there was one.
-func (f *FS) Unshare(ctx context.Context, who policy.Principal, id cloud.EntryID, user cloud.UserID) (bool, error) {
+func (f *FS) Unshare(ctx context.Context, who policy.Principal, id cloud.EntryID, with Grantee) (bool, error) {
 	e, err := f.EntryFor(ctx, who, id, policy.ShareEntry)
 	if err != nil {
 		return false, err
@@ -66,7 +81,7 @@ func (f *FS) Unshare(ctx context.Context, who policy.Principal, id cloud.EntryID
 	if err != nil {
 		return false, err
 	}
-	was, err := f.Store.RemoveShare(ctx, id, user, 0)
+	was, err := f.Store.RemoveShare(ctx, id, with.User, with.Group)
 	if err != nil {
 		return false, fmt.Errorf("unshare %d: %w", id, err)
 	}
@@ -76,7 +91,7 @@ func (f *FS) Unshare(ctx context.Context, who policy.Principal, id cloud.EntryID
 	return was, nil
 }
 
-// Shares lists the shares of an entry of who's.
+// Shares lists the shares of an entry of who's, without those of folders above.
 func (f *FS) Shares(ctx context.Context, who policy.Principal, id cloud.EntryID) ([]cloud.Share, error) {
 	if _, err := f.EntryFor(ctx, who, id, policy.ShareEntry); err != nil {
 		return nil, err
@@ -88,10 +103,25 @@ func (f *FS) Shares(ctx context.Context, who policy.Principal, id cloud.EntryID)
 	return shares, nil
 }
 
-// SetOwner gives an entry to another user: dropShares removes all its shares,
-// otherwise only the new owner's goes; with keep the owner before gets a share
-// that can write.
-func (f *FS) SetOwner(ctx context.Context, who policy.Principal, id cloud.EntryID, owner cloud.UserID, dropShares, keep bool) (cloud.Entry, error) {
+// SharedWithMe gives one page of what others share with who, what was shared
+// last first. Folders above need not be his to see: he gets there by id.
+func (f *FS) SharedWithMe(ctx context.Context, who policy.Principal, limit int, after string) (meta.Page, error) {
+	if err := policy.Check(who, policy.FindEntries, nil); err != nil {
+		return meta.Page{}, err
+	}
+	return f.Store.SharedWith(ctx, who.User, limit, after)
+}
+
+// SharedByMe gives one page of who's own entries that have shares.
+func (f *FS) SharedByMe(ctx context.Context, who policy.Principal, limit int, after string) (meta.Page, error) {
+	if err := policy.Check(who, policy.FindEntries, nil); err != nil {
+		return meta.Page{}, err
+	}
+	return f.Store.SharedBy(ctx, who.User, limit, after)
+}
+
+// SetOwner gives an entry to another user, as t says: see meta.Tree's SetOwner.
+func (f *FS) SetOwner(ctx context.Context, who policy.Principal, id cloud.EntryID, owner cloud.UserID, t meta.Transfer) (cloud.Entry, error) {
 	old, err := f.EntryFor(ctx, who, id, policy.TransferFile)
 	if err != nil {
 		return cloud.Entry{}, err
@@ -103,7 +133,7 @@ func (f *FS) SetOwner(ctx context.Context, who policy.Principal, id cloud.EntryI
 	if err != nil {
 		return cloud.Entry{}, err
 	}
-	e, err := f.Store.SetOwner(meta.ForViewer(ctx, who.User), id, owner, meta.Transfer{DropShares: dropShares, Keep: keep}, func(e cloud.Entry) error {
+	e, err := f.Store.SetOwner(meta.ForViewer(ctx, who.User), id, owner, t, func(e cloud.Entry) error {
 		return policy.Check(who, policy.TransferFile, &e)
 	})
 	if err != nil {

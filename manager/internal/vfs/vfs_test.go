@@ -124,24 +124,27 @@ func TestMove(t *testing.T) {
 	if err != nil || m.After.Name != "y.txt" || m.After.Parent != b.ID {
 		t.Fatalf("Move = %+v, %v", m, err)
 	}
-	want := event.Change{
-		Action: event.Moved, Entry: m.After, Path: []string{"b"}, OldPath: []string{"a"}, OldName: "x.txt", OldParent: file.Parent,
+	was := m.Before
+	want := event.Change{Action: event.Moved, Entry: m.After, Path: []string{"b"}, Before: &was}
+	want.Entry.Share, want.Before.Share = nil, nil
+	if was.Name != "x.txt" || was.Parent != file.Parent {
+		t.Errorf("before it was %+v", was)
 	}
-	want.Entry.Share = nil
 	if got := (*news)[0]; len(*news) != 1 || !reflect.DeepEqual(normal(got), normal(want)) {
 		t.Errorf("news = %+v, want %+v", *news, want)
 	}
 
 	// A share that can write is enough to rename, and counts inside of the
 	// transaction.
-	if err := w.FS.Share(t.Context(), ada, private.ID, bob.User, true); err != nil {
+	if err := w.FS.Share(t.Context(), ada, private.ID, vfs.Grantee{User: bob.User}, true); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.FS.Move(t.Context(), bob, private.ID, private.Parent, "renamed.txt", meta.ConflictFail); err != nil {
 		t.Errorf("rename with a share: %v", err)
 	}
 	last := (*news)[len(*news)-1]
-	if len(last.SharedWith) != 1 || last.SharedWith[0].User != bob.User || last.Entry.Share != nil {
+	// The owner, who shares it, has what it gives himself.
+	if len(last.SharedWith) != 2 || last.SharedWith[0].User != bob.User || last.SharedWith[1].User != ada.User || last.Entry.Share != nil {
 		t.Errorf("news of a shared entry = %+v", last)
 	}
 }
@@ -150,6 +153,9 @@ func TestMove(t *testing.T) {
 func normal(c event.Change) event.Change {
 	if len(c.SharedWith) == 0 {
 		c.SharedWith = nil
+	}
+	if len(c.SharedBefore) == 0 {
+		c.SharedBefore = nil
 	}
 	return c
 }
@@ -258,9 +264,9 @@ func TestShare(t *testing.T) {
 	w := vfstest.New(t)
 	ada, bob, eve := w.User(t, "ada"), w.User(t, "bob"), w.User(t, "eve")
 	file := w.Put(t, ada, "/x.txt", []byte("x"), false)
-	mustBe(t, w.FS.Share(t.Context(), eve, file.ID, eve.User, true), cloud.ErrNotFound)
-	mustBe(t, w.FS.Share(t.Context(), ada, file.ID, 4711, true), cloud.ErrNotFound)
-	if err := w.FS.Share(t.Context(), ada, file.ID, bob.User, false); err != nil {
+	mustBe(t, w.FS.Share(t.Context(), eve, file.ID, vfs.Grantee{User: eve.User}, true), cloud.ErrNotFound)
+	mustBe(t, w.FS.Share(t.Context(), ada, file.ID, vfs.Grantee{User: 4711}, true), cloud.ErrNotFound)
+	if err := w.FS.Share(t.Context(), ada, file.ID, vfs.Grantee{User: bob.User}, false); err != nil {
 		t.Fatal(err)
 	}
 	e, err := w.FS.Entry(t.Context(), bob, file.ID)
@@ -270,10 +276,10 @@ func TestShare(t *testing.T) {
 	if status, can := policy.Access(bob.User, e); status != policy.Shared || can != policy.ReadOnly {
 		t.Errorf("access = %s, %s", status, can)
 	}
-	mustBe(t, w.FS.Share(t.Context(), bob, file.ID, eve.User, false), cloud.ErrDenied)
-	_, err = w.FS.SetOwner(t.Context(), bob, file.ID, bob.User, false, false)
+	mustBe(t, w.FS.Share(t.Context(), bob, file.ID, vfs.Grantee{User: eve.User}, false), cloud.ErrDenied)
+	_, err = w.FS.SetOwner(t.Context(), bob, file.ID, bob.User, meta.Transfer{})
 	mustBe(t, err, cloud.ErrDenied)
-	e, err = w.FS.SetOwner(t.Context(), ada, file.ID, bob.User, false, true)
+	e, err = w.FS.SetOwner(t.Context(), ada, file.ID, bob.User, meta.Transfer{Keep: true})
 	if err != nil || e.Owner != bob.User {
 		t.Fatalf("SetOwner = %+v, %v", e, err)
 	}
@@ -281,7 +287,7 @@ func TestShare(t *testing.T) {
 	if _, can := policy.Access(ada.User, e); err != nil || can != policy.ReadWrite {
 		t.Errorf("the owner before can %s, %v", can, err)
 	}
-	if was, err := w.FS.Unshare(t.Context(), bob, file.ID, ada.User); err != nil || !was {
+	if was, err := w.FS.Unshare(t.Context(), bob, file.ID, vfs.Grantee{User: ada.User}); err != nil || !was {
 		t.Errorf("Unshare = %v, %v", was, err)
 	}
 	_, err = w.FS.Entry(t.Context(), ada, file.ID)
