@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/url"
 	"slices"
 	"strconv"
@@ -183,7 +184,11 @@ func (a *api) changeEntry(q *call) error {
 			return err
 		}
 	}
-	if e, err = q.fs.Entry(q.ctx(), q.who, e.ID); err != nil {
+	e, err = q.fs.Entry(q.ctx(), q.who, e.ID)
+	if errors.Is(err, cloud.ErrNotFound) {
+		return q.answer(map[string]any{"entry": nil}) // it was his by a folder that it has left
+	}
+	if err != nil {
 		return err
 	}
 	record, err := a.records(q).entry(q.ctx(), e)
@@ -227,6 +232,9 @@ func (a *api) moveMany(q *call) error {
 	entries := make([]packet.Entry, 0, len(moved))
 	for _, m := range moved {
 		e, err := q.fs.Entry(q.ctx(), q.who, m.After.ID) // with the share
+		if errors.Is(err, cloud.ErrNotFound) {
+			continue // it was his by a folder that it has left
+		}
 		if err != nil {
 			return err
 		}

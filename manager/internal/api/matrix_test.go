@@ -16,12 +16,15 @@ import (
 
 // subject is what the requests of the matrix are about.
 type subject struct {
-	n            int // of the cell
+	n            int    // of the cell
+	dir          string // of file and folder: "", or a folder that is shared
 	file, folder cloud.Entry
 	other        cloud.Entry // a file that is not asked for
-	link         string      // signed, to the file
-	token        string      // of who asks; "" for none
-	user         string      // somebody else, whose password is known
+	group        cloud.GroupID
+	someone      cloud.UserID
+	link         string // signed, to the file
+	token        string // of who asks; "" for none
+	user         string // somebody else, whose password is known
 }
 
 // samples has one request for each route that succeeds for whoever may make it.
@@ -47,13 +50,28 @@ var samples = map[string]func(s subject) (target string, body any, on *cloud.Ent
 	"POST /api/users": func(s subject) (string, any, *cloud.Entry) {
 		return "/api/users", record{"username": fmt.Sprintf("n%d", s.n), "password": password}, nil
 	},
+	"GET /api/groups": func(subject) (string, any, *cloud.Entry) { return "/api/groups", nil, nil },
+	"POST /api/groups": func(s subject) (string, any, *cloud.Entry) {
+		return "/api/groups", record{"name": fmt.Sprint("made ", s.n)}, nil
+	},
+	"PATCH /api/groups/{id}": func(s subject) (string, any, *cloud.Entry) {
+		return group(s, ""), record{"name": fmt.Sprint("renamed ", s.n)}, nil
+	},
+	"DELETE /api/groups/{id}":      func(s subject) (string, any, *cloud.Entry) { return group(s, ""), nil, nil },
+	"GET /api/groups/{id}/members": func(s subject) (string, any, *cloud.Entry) { return group(s, "/members"), nil, nil },
+	"PUT /api/groups/{id}/members/{user}": func(s subject) (string, any, *cloud.Entry) {
+		return group(s, fmt.Sprint("/members/", s.someone)), nil, nil
+	},
+	"DELETE /api/groups/{id}/members/{user}": func(s subject) (string, any, *cloud.Entry) {
+		return group(s, fmt.Sprint("/members/", s.someone)), nil, nil
+	},
 	"GET /api/services": func(subject) (string, any, *cloud.Entry) { return "/api/services", nil, nil },
 	"GET /api/debug":    func(subject) (string, any, *cloud.Entry) { return "/api/debug", nil, nil },
 	"POST /api/tickets": func(s subject) (string, any, *cloud.Entry) {
 		return "/api/tickets", record{"purpose": "download", "entry": s.file.ID}, &s.file
 	},
 	"GET /api/lookup": func(s subject) (string, any, *cloud.Entry) {
-		return "/api/lookup?path=/" + s.file.Name, nil, &s.file
+		return "/api/lookup?path=" + s.dir + "/" + s.file.Name, nil, &s.file
 	},
 	"GET /api/entries/{id}": func(s subject) (string, any, *cloud.Entry) { return target(s.file.ID, ""), nil, &s.file },
 	"PATCH /api/entries/{id}": func(s subject) (string, any, *cloud.Entry) {
@@ -80,7 +98,21 @@ var samples = map[string]func(s subject) (target string, body any, on *cloud.Ent
 	"GET /api/thumbnail-jobs/{job}/source": func(s subject) (string, any, *cloud.Entry) {
 		return "/api/thumbnail-jobs/3c1c0b1e-6a3c-4b52-8d0e-0d5a2c3f9b12/source", nil, &s.file
 	},
-	"GET /api/search": func(subject) (string, any, *cloud.Entry) { return "/api/search" + query("q", "a"), nil, nil },
+	"GET /api/entries/{id}/shares": func(s subject) (string, any, *cloud.Entry) {
+		return target(s.file.ID, "/shares"), nil, &s.file
+	},
+	"PUT /api/entries/{id}/shares/{kind}/{of}": func(s subject) (string, any, *cloud.Entry) {
+		return target(s.file.ID, fmt.Sprint("/shares/groups/", s.group)), record{"can_write": true}, &s.file
+	},
+	"DELETE /api/entries/{id}/shares/{kind}/{of}": func(s subject) (string, any, *cloud.Entry) {
+		return target(s.file.ID, fmt.Sprint("/shares/users/", s.someone)), nil, &s.file
+	},
+	"POST /api/entries/{id}/transfer": func(s subject) (string, any, *cloud.Entry) {
+		return target(s.file.ID, "/transfer"), record{"user": s.someone, "keep": true}, &s.file
+	},
+	"GET /api/shared-with-me": func(subject) (string, any, *cloud.Entry) { return "/api/shared-with-me", nil, nil },
+	"GET /api/shared-by-me":   func(subject) (string, any, *cloud.Entry) { return "/api/shared-by-me", nil, nil },
+	"GET /api/search":         func(subject) (string, any, *cloud.Entry) { return "/api/search" + query("q", "a"), nil, nil },
 	"GET /api/entries/{id}/storage": func(s subject) (string, any, *cloud.Entry) {
 		return target(s.file.ID, "/storage"), nil, &s.file
 	},
@@ -115,14 +147,19 @@ var samples = map[string]func(s subject) (target string, body any, on *cloud.Ent
 		return "/token-status" + query("token", s.token), nil, nil
 	},
 	"GET /download": func(s subject) (string, any, *cloud.Entry) {
-		return "/download" + query("path", "/", "name", s.file.Name, "auth", s.token), nil, &s.file
+		return "/download" + query("path", s.dir+"/", "name", s.file.Name, "auth", s.token), nil, &s.file
 	},
 	"GET /bulk-download": func(s subject) (string, any, *cloud.Entry) {
-		return "/bulk-download" + query("path", "/"+s.folder.Name, "auth", s.token), nil, &s.folder
+		return "/bulk-download" + query("path", s.dir+"/"+s.folder.Name, "auth", s.token), nil, &s.folder
 	},
 	"GET /signed-download":          func(s subject) (string, any, *cloud.Entry) { return "/signed-download?", nil, &s.file },
 	"GET /signed-download-metadata": func(s subject) (string, any, *cloud.Entry) { return "/signed-download-metadata?", nil, &s.file },
 }
+
+func group(s subject, path string) string { return fmt.Sprintf("/api/groups/%d%s", s.group, path) }
+
+// heirs are those who get at the subject by a folder above it, and what they may.
+var heirs = map[string]policy.Can{"heir": policy.ReadOnly, "deputy": policy.ReadWrite, "member": policy.ReadWrite}
 
 const servicePassword = "the password of the services"
 
@@ -131,16 +168,16 @@ const servicePassword = "the password of the services"
 func TestMatrix(t *testing.T) {
 	w := open(t, func(o *api.Options) { o.TrustedProxies = []string{"127.0.0.1"} })
 	w.person(t, "root")
-	for _, name := range []string{"owner", "reader", "other"} {
+	for _, name := range []string{"owner", "reader", "other", "heir", "deputy", "member"} {
 		w.person(t, name)
 	}
 	routes := api.Routes()
 	if len(routes) != len(samples) {
 		t.Errorf("%d routes, %d samples", len(routes), len(samples))
 	}
-	shared := w.subject(t, 0)
+	shared, inherited := w.subject(t, 0, false), w.subject(t, 1<<20, true)
 	kinds := []string{
-		"app password", "nobody", "owner", "reader", "other", "root", "ticket", "foreign ticket", "expired ticket", "service password", "signed link",
+		"app password", "nobody", "owner", "reader", "heir", "deputy", "member", "other", "root", "ticket", "foreign ticket", "expired ticket", "service password", "signed link",
 	}
 	n := 0
 	for _, rt := range routes {
@@ -153,8 +190,11 @@ func TestMatrix(t *testing.T) {
 			n++
 			t.Run(rt.Method+" "+rt.Path+" as "+kind, func(t *testing.T) {
 				s := shared
+				if heirs[kind] != "" {
+					s = inherited
+				}
 				if s.n = n; rt.Method != http.MethodGet || rt.Path == "/update-password" {
-					s = w.subject(t, n) // it may go, or change
+					s = w.subject(t, n, heirs[kind] != "") // it may go, or change
 				}
 				w.cell(t, rt, kind, sample, s)
 			})
@@ -162,21 +202,51 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// subject makes everything private, owned by "owner" and shared with "reader".
-func (w *world) subject(t *testing.T, n int) subject {
+// subject makes everything private, owned by "owner". It is shared with "reader",
+// or it is inherited: it lies in a private folder that is shared with the heirs,
+// with "member" by a group that he is in.
+func (w *world) subject(t *testing.T, n int, inherited bool) subject {
 	t.Helper()
-	owner, reader := w.signIn(t, "owner"), w.signIn(t, "reader")
-	s := subject{n: n, user: w.person(t, fmt.Sprintf("user%d", n)).Name}
-	s.file = w.Put(t, owner.Principal, fmt.Sprintf("/file%d.txt", n), []byte("x"), false)
-	s.folder = w.Folder(t, owner.Principal, fmt.Sprintf("/folder%d", n))
+	owner, root := w.signIn(t, "owner"), w.signIn(t, "root")
+	someone := w.person(t, fmt.Sprintf("user%d", n))
+	s := subject{n: n, user: someone.Name, someone: someone.User}
+	club, err := w.auth.CreateGroup(t.Context(), root.Principal, fmt.Sprint("group ", n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.group = club.ID
+	share := func(id cloud.EntryID, name string, with vfs.Grantee, canWrite bool) {
+		t.Helper()
+		if name != "" {
+			with.User = w.signIn(t, name).User
+		}
+		if err := w.FS.Share(t.Context(), owner.Principal, id, with, canWrite); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if inherited {
+		s.dir = fmt.Sprint("/shared", n)
+		parent := w.Folder(t, owner.Principal, s.dir)
+		if _, err := w.FS.SetPublic(t.Context(), owner.Principal, parent.ID, false); err != nil {
+			t.Fatal(err)
+		}
+		share(parent.ID, "heir", vfs.Grantee{}, false)
+		share(parent.ID, "deputy", vfs.Grantee{}, true)
+		share(parent.ID, "", vfs.Grantee{Group: club.ID}, true)
+		if err := w.auth.SetMember(t.Context(), root.Principal, club.ID, w.signIn(t, "member").User, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.file = w.Put(t, owner.Principal, fmt.Sprintf("%s/file%d.txt", s.dir, n), []byte("x"), false)
+	s.folder = w.Folder(t, owner.Principal, fmt.Sprintf("%s/folder%d", s.dir, n))
 	s.other = w.Put(t, owner.Principal, fmt.Sprintf("/other%d.txt", n), []byte("x"), false)
 	if _, err := w.FS.SetPublic(t.Context(), owner.Principal, s.folder.ID, false); err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range []cloud.EntryID{s.file.ID, s.folder.ID} {
-		if err := w.FS.Share(t.Context(), owner.Principal, id, vfs.Grantee{User: reader.User}, false); err != nil {
-			t.Fatal(err)
-		}
+	share(s.file.ID, "", vfs.Grantee{User: someone.User}, false)
+	if !inherited {
+		share(s.file.ID, "reader", vfs.Grantee{}, false)
+		share(s.folder.ID, "reader", vfs.Grantee{}, false)
 	}
 	return s
 }
@@ -207,7 +277,7 @@ func (w *world) cell(t *testing.T, rt api.RouteFacts, kind string, sample func(s
 		who, s.token = owner.Principal, owner.token
 	case "reader":
 		who, s.token = reader.Principal, reader.token
-	case "other", "root":
+	case "other", "root", "heir", "deputy", "member":
 		p := w.signIn(t, kind)
 		who, s.token = p.Principal, p.token
 	case "ticket", "expired ticket":
@@ -249,6 +319,12 @@ func (w *world) cell(t *testing.T, rt api.RouteFacts, kind string, sample func(s
 	}
 
 	at, body, on := sample(s)
+	if want := heirs[kind]; want != "" && on != nil && who.Role == policy.User {
+		e, err := w.Store.Entry(t.Context(), on.ID, who.User)
+		if _, can := policy.Access(who.User, e); err != nil || can != want {
+			t.Fatalf("%s can %s, %v; want %s", kind, can, err, want)
+		}
+	}
 	expect := http.StatusOK
 	switch rt.Path {
 	case "/api/entries/{id}/thumbnail": // which it has not
@@ -273,10 +349,10 @@ func (w *world) cell(t *testing.T, rt api.RouteFacts, kind string, sample func(s
 	if rt.V1 {
 		header = ""
 	}
+	err := w.decide(t, who, rt.Do, on) // before anything changes
 	// From an address of its own: what is refused counts by address.
 	got := w.ask(t, rt.Method, at, header, body, "X-Forwarded-For", fmt.Sprintf("10.0.%d.%d", s.n/256, s.n%256))
 
-	err := w.decide(t, who, rt.Do, on)
 	if err != nil {
 		expect = 0
 	}
@@ -299,8 +375,7 @@ func (w *world) decide(t *testing.T, who policy.Principal, do policy.Action, on 
 	}
 	e, err := w.Store.Entry(t.Context(), on.ID, who.User)
 	if err != nil {
-		// It was deleted, renamed or moved by who may: as it was before.
-		e = *on
+		t.Fatal(err)
 	}
 	return policy.Check(who, do, &e)
 }

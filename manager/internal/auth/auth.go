@@ -32,6 +32,7 @@ import (
 // Store keeps what a Service decides by.
 type Store interface {
 	meta.Accounts
+	meta.Groups
 	meta.AppPasswords
 }
 

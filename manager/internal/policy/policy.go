@@ -54,6 +54,7 @@ const (
 	FindUsers      Action = "find-users"
 	FindEntries    Action = "find-entries"
 	ManageUsers    Action = "manage-users"
+	ManageGroups   Action = "manage-groups"
 	Connect        Action = "connect" // a client's socket
 	Serve          Action = "serve"   // a service's socket
 	SeeServices    Action = "see-services"
@@ -124,6 +125,7 @@ var rules = map[Action]rule{
 	FindUsers:      {roles: users},
 	FindEntries:    {roles: users},
 	ManageUsers:    {roles: users, admin: true},
+	ManageGroups:   {roles: users, admin: true},
 	Connect:        {roles: users},
 	Serve:          {roles: services},
 	SeeServices:    {roles: users},
