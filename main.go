@@ -53,9 +53,9 @@ type app struct {
 }
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == decodeCommand {
+	if len(os.Args) == 3 && os.Args[1] == decodeCommand {
 		// A child of a thumbnail service: no settings, no signals, nothing but that.
-		os.Exit(decode.Main(os.Stdin, os.Stdout))
+		os.Exit(decode.Main(os.Args, os.Stdin, os.Stdout))
 	}
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

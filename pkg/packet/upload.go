@@ -106,6 +106,8 @@ type PendingUpload struct {
 	// WaitingForAnswer tells that all chunks are stored and the overwrite
 	// question is open.
 	WaitingForAnswer bool `json:"waiting_for_answer"`
+	// Active tells that a connection, maybe the asking one, works on it.
+	Active bool `json:"active"`
 }
 
 // UploadInterrupted tells that the service of an upload is gone but what it
@@ -113,6 +115,18 @@ type PendingUpload struct {
 type UploadInterrupted struct {
 	UploadID string `json:"upload_id"`
 	Reason   string `json:"reason"`
+}
+
+// UploadPause gives an upload's slot back; UploadResume goes on. Version 2.
+type UploadPause struct {
+	UploadID string `json:"upload_id"`
+}
+
+// UploadHash tells the hash of the file that is being uploaded: what arrives
+// otherwise is no file. Version 2.
+type UploadHash struct {
+	UploadID string `json:"upload_id"`
+	Hash     string `json:"hash"` // of the tree, in hex
 }
 
 // PacketID implements Packet.
@@ -147,6 +161,12 @@ func (UploadsRequest) PacketID() string { return "c2s:uploads-request" }
 
 // PacketID implements Packet.
 func (Uploads) PacketID() string { return "s2c:uploads" }
+
+// PacketID implements Packet.
+func (UploadPause) PacketID() string { return "c2s:upload-pause" }
+
+// PacketID implements Packet.
+func (UploadHash) PacketID() string { return "c2s:upload-hash" }
 
 // PacketID implements Packet.
 func (UploadInterrupted) PacketID() string { return "s2c:upload-interrupted" }
@@ -200,6 +220,13 @@ var uploadPackets = []spec{
 	{packet: UploadResume{}, since: V2, replies: []Packet{UploadResponse{}}, fields: fields(
 		text("upload_id").as(asUUID),
 	)},
+	{packet: UploadPause{}, since: V2, replies: yesOrNo, fields: fields(
+		text("upload_id").as(asUUID),
+	)},
+	{packet: UploadHash{}, since: V2, replies: yesOrNo, fields: fields(
+		text("upload_id").as(asUUID),
+		text("hash").as(asHash),
+	)},
 	{packet: UploadsRequest{}, since: V2, replies: []Packet{Uploads{}}},
 	{packet: Uploads{}, since: V2, fields: fields(
 		list("uploads", record("",
@@ -211,6 +238,7 @@ var uploadPackets = []spec{
 			ranges("confirmed"),
 			text("created_at").as(asTime),
 			flag("waiting_for_answer"),
+			flag("active"),
 		)),
 	)},
 	{packet: UploadInterrupted{}, since: V2, fields: fields(

@@ -21,6 +21,11 @@ var rows = []row{
 	{"small", smallFiles},
 	{"zip-one", zipOne},
 	{"zip-many", zipMany},
+	{"rclone", rcloneLarge},
+	{"dav-small", davSmall},
+	{"rclone-small", rcloneSmall},
+	{"propfind", listings},
+	{"idle", idle},
 	{"memory-down", memoryDown},
 	{"memory-up", memoryUp},
 }

@@ -77,8 +77,11 @@ func (w *world) pass(d time.Duration) {
 var page = fstest.MapFS{
 	"index.html":         {Data: []byte("<!doctype html><title>page</title>")},
 	"assets/app-1234.js": {Data: []byte("export {}")},
-	"favicon.svg":        {Data: []byte("<svg/>")},
-	".keep":              {},
+	"assets/big-56.js":   {Data: []byte("export const big = 1")},
+	// The built page has its scripts in gzip beside them; a test tells the two apart.
+	"assets/big-56.js.gz": {Data: []byte("in gzip")},
+	"favicon.svg":         {Data: []byte("<svg/>")},
+	".keep":               {},
 }
 
 func open(t testing.TB, change func(*api.Options)) *world {

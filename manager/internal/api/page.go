@@ -94,7 +94,30 @@ func (p *page) serveFile(w http.ResponseWriter, r *http.Request, name string) {
 	} else {
 		h.Set("Cache-Control", "no-cache")
 	}
+	if _, err := fs.Stat(p.files, name+".gz"); err == nil {
+		h.Add("Vary", "Accept-Encoding")
+		if takesGzip(r) {
+			h.Set("Content-Encoding", "gzip")
+			name += ".gz"
+		}
+	}
 	http.ServeFileFS(w, r, p.files, name)
+}
+
+// takesGzip tells whether the answer may be gzip, as all browsers say (RFC 9110
+// §12.5.3). Ranges are counted in what is not compressed.
+func takesGzip(r *http.Request) bool {
+	if r.Header.Get("Range") != "" {
+		return false
+	}
+	for coding := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		name, weight, _ := strings.Cut(coding, ";")
+		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			q, ok := strings.CutPrefix(strings.TrimSpace(weight), "q=")
+			return !ok || strings.Trim(q, "0.") != ""
+		}
+	}
+	return false
 }
 
 // assetType does not leave it to the machine's own table what a script is.

@@ -38,6 +38,16 @@ func TestPage(t *testing.T) {
 	if a.header.Get("Cache-Control") != "public, max-age=31536000, immutable" || a.header.Get("Content-Type") != "text/javascript; charset=utf-8" {
 		t.Errorf("asset: %v", a.header)
 	}
+	for accept, coding := range map[string]string{"gzip, br": "gzip", "br, GZIP;q=0.5": "gzip", "gzip;q=0.0": "", "br": "", "identity": ""} {
+		a := want(t, w.get(t, "/assets/big-56.js", "Accept-Encoding", accept), 200)
+		if (string(a.body) == "in gzip") != (coding == "gzip") || a.header.Get("Content-Encoding") != coding ||
+			a.header.Get("Vary") != "Accept-Encoding" || a.header.Get("Content-Type") != "text/javascript; charset=utf-8" {
+			t.Errorf("accepting %q: %q, %v", accept, a.body, a.header)
+		}
+	}
+	if a := want(t, w.get(t, "/assets/big-56.js", "Accept-Encoding", "gzip", "Range", "bytes=0-5"), 206); string(a.body) != "export" {
+		t.Errorf("a range of what is compressed: %q", a.body)
+	}
 	if a := want(t, w.get(t, "/favicon.svg"), 200); a.header.Get("Content-Type") != "image/svg+xml" || a.header.Get("Cache-Control") != "no-cache" {
 		t.Errorf("icon: %v", a.header)
 	}

@@ -143,7 +143,7 @@ func (a *api) contentSecurity(r *http.Request) string {
 		}
 	}
 	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; " +
-		"connect-src " + strings.Join(connect, " ") + "; font-src 'self'; form-action 'self'; base-uri 'none'; " +
+		"connect-src " + strings.Join(connect, " ") + "; font-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; " +
 		"frame-ancestors 'none'; require-trusted-types-for 'script'"
 }
 

@@ -2,12 +2,9 @@ package dav
 
 import (
 	"context"
-	"crypto/md5"
-	"crypto/sha1"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"math"
 	"mime"
@@ -16,7 +13,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"discordcloud/manager/internal/dispatch"
@@ -52,20 +48,21 @@ func (q *request) put() error {
 	}
 	defer done()
 	body := &pacedBody{r: q.r.Body, rc: http.NewResponseController(q.w), stall: q.Stall}
+	var got *dispatch.Sums
 	if announced {
-		body.sha1, body.md5 = sha1.New(), md5.New()
+		got = new(dispatch.Sums)
 	}
 	finished, err := q.Put(q.ctx(), q.who, dispatch.PutRequest{
 		Folder: q.realFolder(p), Name: p.name(), Size: q.r.ContentLength,
 		Conflict: q.onTaken(), Type: q.contentType(p.name()), ModifiedAt: modified,
-		Body: body, Sums: sums, Ready: q.stillPuttable, Allow: q.stillMatches,
+		Body: body, Sums: sums, Got: got, Ready: q.stillPuttable, Allow: q.stillMatches,
 	})
 	body.done()
 	if err != nil {
 		return putError(err)
 	}
 	if announced {
-		q.keepChecksums(finished.Entry, body.checksums())
+		q.keepChecksums(finished.Entry, fmt.Sprintf("SHA1:%x MD5:%x", got.SHA1, got.MD5))
 	}
 	h := q.w.Header()
 	h.Set("ETag", etag(finished.Entry))
@@ -227,28 +224,11 @@ type pacedBody struct {
 	r     io.Reader
 	rc    *http.ResponseController
 	stall time.Duration
-
-	mu        sync.Mutex
-	sha1, md5 hash.Hash // nil unless the sums are to be kept
 }
 
 func (b *pacedBody) Read(p []byte) (int, error) {
 	_ = b.rc.SetReadDeadline(time.Now().Add(b.stall)) // of what is no connection: it does not hang either
-	n, err := b.r.Read(p)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.sha1 != nil {
-		_, _ = b.sha1.Write(p[:n]) // neither fails
-		_, _ = b.md5.Write(p[:n])
-	}
-	return n, err
-}
-
-// checksums are the sums of what was read.
-func (b *pacedBody) checksums() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return fmt.Sprintf("SHA1:%x MD5:%x", b.sha1.Sum(nil), b.md5.Sum(nil))
+	return b.r.Read(p)
 }
 
 // done lifts the deadline.

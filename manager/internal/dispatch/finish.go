@@ -74,6 +74,9 @@ func (d *Dispatcher) sum(ctx context.Context, u *upload) (meta.Finish, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if root := tree.Root(); !u.hash.IsZero() && u.hash != root {
+		return meta.Finish{}, cloud.UserErrorf(cloud.ErrCorrupt, "what arrived is not the file that was sent")
+	}
 	f := meta.Finish{Hash: tree.Root(), CRC32: crc, Type: u.mimeType(), SHA256: whole}
 	if u.Size == 0 {
 		f.SHA256 = sha256.Sum256(nil) // of others only who has the bytes in order knows it

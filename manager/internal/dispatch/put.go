@@ -4,16 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/md5"
-	"crypto/sha1"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -43,7 +38,9 @@ type PutRequest struct {
 	Type       string    // MIME type, a hint
 	ModifiedAt time.Time // zero is now
 	Body       io.Reader
-	Sums       Sums
+	Sums       Sums // what the content must come to
+	// Got, if it is set, gets all sums of the content once it is stored.
+	Got *Sums
 	// Ready, if it is set, is asked once all bytes are stored, before anything
 	// changes: an error, which is handed on, leaves all as it was.
 	Ready func(context.Context) error
@@ -51,9 +48,6 @@ type PutRequest struct {
 	// replaced, in the transaction.
 	Allow meta.Allow
 }
-
-// Sums are what the content must come to; nil where that is not known.
-type Sums struct{ MD5, SHA1, SHA256 []byte }
 
 const (
 	// smallFile is the length of files that need no service, in bytes.
@@ -80,7 +74,8 @@ func (d *Dispatcher) Put(ctx context.Context, who policy.Principal, q PutRequest
 	defer cancel()
 	c := d.newPutter(who)
 	defer c.Close(context.WithoutCancel(ctx))
-	p := &put{request: q, body: newSumReader(q.Body, q.Sums), done: make(chan putResult, 1)}
+	p := &put{request: q, body: newSumReader(q.Body, q.Sums, q.Got != nil), done: make(chan putResult, 1)}
+	defer p.body.wait()
 
 	head, whole, err := d.readSmall(ctx, q.Size, p.body)
 	if err != nil {
@@ -334,11 +329,17 @@ func (p *put) settle(done meta.Finished, err error) {
 
 // finish checks the sums and asks whether the file is still wanted.
 func (p *put) finish(ctx context.Context) (cloud.Sum, error) {
-	sum, err := p.body.check(p.request.Sums)
+	sums, err := p.body.check(p.request.Sums)
 	if err == nil && p.request.Ready != nil {
 		err = p.request.Ready(ctx)
 	}
-	return sum, err
+	if err != nil {
+		return cloud.Sum{}, err
+	}
+	if p.request.Got != nil {
+		*p.request.Got = sums
+	}
+	return cloud.Sum(sums.SHA256), nil
 }
 
 // allow is the policy's Allow and the request's own.
@@ -349,62 +350,6 @@ func (p *put) allow(policy meta.Allow) meta.Allow {
 		}
 		return p.request.Allow(e)
 	}
-}
-
-// sumReader computes the sums of what is read through it.
-type sumReader struct {
-	r io.Reader
-
-	mu                sync.Mutex
-	sha256, sha1, md5 hash.Hash // sha1 and md5 are nil if they are not asked for
-	eof               bool
-}
-
-func newSumReader(r io.Reader, want Sums) *sumReader {
-	s := &sumReader{r: r, sha256: sha256.New()}
-	if want.SHA1 != nil {
-		s.sha1 = sha1.New()
-	}
-	if want.MD5 != nil {
-		s.md5 = md5.New()
-	}
-	return s
-}
-
-func (s *sumReader) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, h := range []hash.Hash{s.sha256, s.sha1, s.md5} {
-		if h != nil {
-			_, _ = h.Write(p[:n]) // never fails
-		}
-	}
-	s.eof = s.eof || err == io.EOF
-	return n, err
-}
-
-// ended tells whether the body has come to its end.
-func (s *sumReader) ended() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.eof
-}
-
-// check gives the SHA-256 of all, if all sums are the ones that are wanted.
-func (s *sumReader) check(want Sums) (cloud.Sum, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, c := range []struct {
-		name string
-		h    hash.Hash
-		want []byte
-	}{{"SHA-256", s.sha256, want.SHA256}, {"SHA-1", s.sha1, want.SHA1}, {"MD5", s.md5, want.MD5}} {
-		if c.want != nil && !bytes.Equal(c.h.Sum(nil), c.want) {
-			return cloud.Sum{}, cloud.UserErrorf(cloud.ErrInvalid, "the content has another %s than was announced", c.name)
-		}
-	}
-	return cloud.Sum(s.sha256.Sum(nil)), nil
 }
 
 // sniff is the MIME type of content by its first bytes.

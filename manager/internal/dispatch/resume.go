@@ -18,6 +18,13 @@ func (c *Client) Pending(ctx context.Context) ([]packet.PendingUpload, error) {
 	if err != nil {
 		return nil, fmt.Errorf("uploads: %w", err)
 	}
+	c.d.mu.Lock()
+	active := make(map[cloud.UploadID]bool)
+	for _, row := range rows {
+		u := c.d.uploads[row.ID]
+		active[row.ID] = u != nil && u.client != nil && !u.client.gone
+	}
+	c.d.mu.Unlock()
 	pending := make([]packet.PendingUpload, 0, len(rows))
 	for _, row := range rows {
 		if row.Size <= 0 {
@@ -31,7 +38,7 @@ func (c *Client) Pending(ctx context.Context) ([]packet.PendingUpload, error) {
 		pending = append(pending, packet.PendingUpload{
 			UploadID: string(row.ID), Name: row.Name, Path: u.folderPath(), Size: row.Size, ChunkSize: row.PartSize,
 			Confirmed: stored, CreatedAt: row.CreatedAt.UTC().Format(time.RFC3339),
-			WaitingForAnswer: row.State == meta.UploadWaiting,
+			WaitingForAnswer: row.State == meta.UploadWaiting, Active: active[row.ID],
 		})
 	}
 	return pending, nil

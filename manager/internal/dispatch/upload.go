@@ -45,6 +45,8 @@ type upload struct {
 	told    bool   // the end of the stage was told
 	missing int64  // parts
 	kind    string // MIME type by content, "" while it is not known
+	// hash is what the client says that the file's hash is; zero if it has not.
+	hash cloud.Sum
 }
 
 // hold takes an upload into memory. d.mu is held.

@@ -202,6 +202,8 @@ var handlers = map[string]handler{
 	packet.UploadAbortRequest{}.PacketID():      on(policy.Upload, (*client).abort),
 	packet.UploadOverwriteResponse{}.PacketID(): on(policy.Upload, (*client).answer),
 	packet.UploadResume{}.PacketID():            on(policy.Upload, (*client).resume),
+	packet.UploadPause{}.PacketID():             yes(policy.Upload, (*client).pause),
+	packet.UploadHash{}.PacketID():              yes(policy.Upload, (*client).expect),
 	packet.UploadsRequest{}.PacketID():          on(policy.Upload, (*client).pending),
 }
 

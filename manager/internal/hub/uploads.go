@@ -117,6 +117,18 @@ func (c *client) resume(ctx context.Context, m packet.Message, p packet.UploadRe
 	return nil
 }
 
+func (c *client) pause(ctx context.Context, p packet.UploadPause) error {
+	return c.uploads.Pause(ctx, cloud.UploadID(p.UploadID))
+}
+
+func (c *client) expect(_ context.Context, p packet.UploadHash) error {
+	sum, err := cloud.ParseSum(p.Hash)
+	if err != nil {
+		return err
+	}
+	return c.uploads.Expect(cloud.UploadID(p.UploadID), sum)
+}
+
 func (c *client) pending(ctx context.Context, m packet.Message, _ packet.UploadsRequest) error {
 	uploads, err := c.uploads.Pending(ctx)
 	if err != nil {

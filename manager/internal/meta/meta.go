@@ -22,6 +22,8 @@ type Store interface {
 	AppPasswords
 	Tree
 	Stars
+	Trash
+	Versions
 	Properties
 	Locks
 	Objects
@@ -204,7 +206,9 @@ type Tree interface {
 	// below itself, or beyond MaxDepth; ErrExists if the name is taken and on is
 	// ConflictFail, or one of the two is a folder and on is ConflictReplace. It
 	// returns the entry as it was and as it is, and the file replaced, which is
-	// gone: the moved entry keeps its id.
+	// gone: the moved entry keeps its id. Of a file of the same owner, as public as
+	// the one that comes, the content becomes a version of that; all else that is
+	// replaced goes to the trash.
 	Move(ctx context.Context, id, parent cloud.EntryID, name string, on Conflict, allow Allow) (MoveResult, error)
 	// Copy makes a copy of an entry that shares its object, with deep also of
 	// all below a folder that the viewer of the context sees, in one transaction.
@@ -223,8 +227,9 @@ type Tree interface {
 	// MoveAll moves entries into a folder, each under its own name, in one
 	// transaction: all of them, or none. Results are in the order of ids.
 	MoveAll(ctx context.Context, ids []cloud.EntryID, parent cloud.EntryID, on Conflict, allow Allow) ([]MoveResult, error)
-	// Delete removes entries with all that is below them, in one transaction.
-	// allow sees each entry that would go. Their objects become unreferenced.
+	// Delete removes entries with all that is below them, in one transaction: into
+	// the trash as long as the Retention has one, else for good, and their objects
+	// become unreferenced. allow sees each entry that would go.
 	Delete(ctx context.Context, ids []cloud.EntryID, allow Allow) (Deleted, error)
 	// SetShare adds or changes a share with a user or a group; of the two just
 	// one is set. RemoveShare tells whether there was one.
@@ -283,6 +288,9 @@ type Deleted struct {
 	Paths          [][]string // folder path of each
 	Files, Folders int64      // all that went
 	Bytes          int64
+	// Trash names what is in the trash now, for Restore: those of Top that do not
+	// lie below another one. It is nil where nothing was kept.
+	Trash []cloud.EntryID
 }
 
 // Object is an immutable content.

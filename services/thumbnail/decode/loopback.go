@@ -15,14 +15,11 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // loopback serves the object to programs that have to seek in it, under an
 // address that nobody else can guess.
 func (d *decoder) loopback() (address string, end func(), err error) {
-	if d.Alone {
-		if err := raiseLoopback(); err != nil {
+	listener := d.cell.listener
+	if listener == nil { // no cell has bound us
+		if listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 			return "", nil, err
 		}
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, err
 	}
 	path := "/" + rand.Text()
 	mux := http.NewServeMux()

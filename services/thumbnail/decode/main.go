@@ -20,9 +20,14 @@ func (r refusal) Error() string { return string(r) }
 
 func refusalf(format string, args ...any) error { return refusal(fmt.Sprintf(format, args...)) }
 
-// Main does the one job that it reads, and gives the exit code. Whatever in does
-// not answer, and whatever does not end, is left to who started the process.
-func Main(in io.Reader, out io.Writer) int {
+// Main enters a Cell, does the one job that it reads, and gives the exit code.
+// args are the program's; the last is Alone or Shared. Whatever in does not
+// answer, and whatever does not end, is left to who started the process.
+func Main(args []string, in io.Reader, out io.Writer) int {
+	cell, err := Enter(args)
+	if err != nil {
+		return 2
+	}
 	r := bufio.NewReaderSize(in, 64<<10)
 	letter, payload, err := ReadFrame(r, 64<<10)
 	var job Job
@@ -36,7 +41,7 @@ func Main(in io.Reader, out io.Writer) int {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Duration(job.Seconds)*time.Second)
 	defer cancel()
-	d := &decoder{Job: job, src: &source{size: job.Size, in: r, out: out}}
+	d := &decoder{Job: job, cell: cell, src: &source{size: job.Size, in: r, out: out}}
 	if err := writeResult(out, d.result(ctx)); err != nil {
 		return 1
 	}
@@ -46,6 +51,7 @@ func Main(in io.Reader, out io.Writer) int {
 // decoder is one job.
 type decoder struct {
 	Job
+	cell  *Cell
 	src   *source
 	facts Facts
 }
@@ -56,7 +62,7 @@ func (d *decoder) result(ctx context.Context) Result {
 	if err == nil {
 		images, err = d.encode(img)
 	}
-	r := Result{Images: images, Facts: d.facts.clean(), Peak: peak()}
+	r := Result{Images: images, Facts: d.facts.clean(), Peak: peak(), Lacks: d.cell.Lacks()}
 	if err != nil {
 		r.Images, r.Source = nil, d.src.broken()
 		r.Reason = "it cannot be decoded"
@@ -88,7 +94,13 @@ func (d *decoder) picture(ctx context.Context) (image.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch kind := sniff(head, d.Type); kind {
+	kind := sniff(head, d.Type)
+	if kind != kindVideo && kind != kindAudio {
+		if err := d.cell.Silence(); err != nil {
+			return nil, err
+		}
+	}
+	switch kind {
 	case kindJPEG, kindPNG, kindGIF, kindWebP, kindBMP, kindTIFF:
 		return d.raster(ctx, kind)
 	case kindHEIF:

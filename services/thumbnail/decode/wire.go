@@ -32,9 +32,7 @@ type Job struct {
 	Limit   int    `json:"limit"`  // bytes of one image
 	Memory  int64  `json:"memory"` // bytes that the process may have
 	Seconds int    `json:"seconds"`
-	// Alone tells that the process has a network of its own, with nothing on it.
-	Alone bool  `json:"alone"`
-	Tools Tools `json:"tools"`
+	Tools   Tools  `json:"tools"`
 }
 
 // Tools are the paths of programs of the system, "" for one that is not there.
@@ -49,6 +47,8 @@ type Result struct {
 	Reason string  `json:"reason,omitempty"` // why there are none
 	// Source tells that the object could not be read.
 	Source bool `json:"source,omitempty"`
+	// Lacks are bounds of a Cell that the system does not have.
+	Lacks []string `json:"lacks,omitempty"`
 	// Peak is the most memory that the child has had, in bytes, 0 if it does not
 	// know.
 	Peak int64 `json:"peak,omitempty"`

@@ -7,16 +7,21 @@ import (
 	"syscall"
 )
 
-// canIsolate tells whether the system has namespaces.
-const canIsolate = true
+// isolations are what a child can be given, the best first: its own network
+// without anything on it, its own processes, which end with it, and its own
+// users, of whom it is one without rights outside. Root needs no users of its own
+// to be given the rest.
+var isolations = [...]uintptr{
+	syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUSER,
+	syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC,
+	0,
+}
 
-// confine gives the child a process group and, alone, its own network without
-// anything on it, its own users of whom it is one without rights outside, and its
-// own processes, which end with it.
-func confine(cmd *exec.Cmd, alone bool) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if alone {
-		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC
+// confine gives the child a process group and an isolation.
+func confine(cmd *exec.Cmd, isolation int) {
+	flags := isolations[isolation]
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Cloneflags: flags}
+	if flags&syscall.CLONE_NEWUSER != 0 {
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 	}

@@ -4,9 +4,9 @@ package jail
 
 import "os/exec"
 
-const canIsolate = false
+var isolations = [...]uintptr{0}
 
-func confine(*exec.Cmd, bool) {}
+func confine(*exec.Cmd, int) {}
 
 func killGroup(cmd *exec.Cmd) { _ = cmd.Process.Kill() }
 

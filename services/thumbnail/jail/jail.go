@@ -14,6 +14,9 @@ import (
 	"io"
 	"log/slog"
 	"os/exec"
+	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,7 +35,8 @@ type Jail struct {
 	Time time.Duration
 	Log  *slog.Logger // nil for none
 
-	open atomic.Bool // the system does not permit namespaces
+	isolation atomic.Int32 // index in isolations of the best that the system permits
+	lacking   sync.Once    // what the system lacks has been told
 }
 
 // FindTools looks for the programs of the system that decode what Go does not.
@@ -76,20 +80,34 @@ func (j *Jail) Run(ctx context.Context, job decode.Job, object io.ReaderAt) (dec
 	timed, cancel := context.WithTimeoutCause(ctx, 4*limit, errTooLong)
 	defer cancel()
 	for {
-		job.Alone = canIsolate && !j.open.Load()
-		r, err := j.once(timed, job, object, limit)
-		if _, denied := errors.AsType[*deniedError](err); denied && job.Alone {
-			j.open.Store(true)
-			if j.Log != nil {
-				j.Log.WarnContext(ctx, "thumbnails are decoded without a namespace of their own: the system permits none", "err", err)
-			}
+		isolation := int(j.isolation.Load())
+		r, err := j.once(timed, job, object, limit, isolation)
+		if _, denied := errors.AsType[*deniedError](err); denied && isolation+1 < len(isolations) {
+			j.isolation.CompareAndSwap(int32(isolation), int32(isolation+1))
 			continue
 		}
 		if err != nil && context.Cause(timed) == errTooLong {
 			err = errTooLong
 		}
+		if err == nil {
+			j.tell(ctx, r, isolation)
+		}
 		return r, err
 	}
+}
+
+// tell says once which bounds children do not have on this system.
+func (j *Jail) tell(ctx context.Context, r decode.Result, isolation int) {
+	lacks := slices.Clone(r.Lacks)
+	if isolations[isolation] == 0 {
+		lacks = append(lacks, "namespaces")
+	}
+	if len(lacks) == 0 || j.Log == nil {
+		return
+	}
+	j.lacking.Do(func() {
+		j.Log.WarnContext(ctx, "thumbnails are decoded with less between them and this system than there could be", "lacking", strings.Join(lacks, ","))
+	})
 }
 
 const (
@@ -103,14 +121,18 @@ type deniedError struct{ err error }
 
 func (e *deniedError) Error() string { return e.err.Error() }
 
-func (j *Jail) once(ctx context.Context, job decode.Job, object io.ReaderAt, limit time.Duration) (decode.Result, error) {
+func (j *Jail) once(ctx context.Context, job decode.Job, object io.ReaderAt, limit time.Duration, isolation int) (decode.Result, error) {
 	outer := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	cmd := exec.CommandContext(ctx, j.Command[0], j.Command[1:]...)
+	network := decode.Shared
+	if isolations[isolation] != 0 {
+		network = decode.Alone
+	}
+	cmd := exec.CommandContext(ctx, j.Command[0], append(slices.Clone(j.Command[1:]), network)...)
 	cmd.Env = []string{fmt.Sprintf("GOMEMLIMIT=%d", job.Memory/4*3), "GOTRACEBACK=none"}
 	cmd.Dir = "/"
-	confine(cmd, job.Alone)
+	confine(cmd, isolation)
 	cmd.WaitDelay = 2 * time.Second
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -121,7 +143,7 @@ func (j *Jail) once(ctx context.Context, job decode.Job, object io.ReaderAt, lim
 		return decode.Result{}, fmt.Errorf("start decoder: %w", err)
 	}
 	if err := cmd.Start(); err != nil {
-		if job.Alone && isDenied(err) {
+		if isolations[isolation] != 0 && isDenied(err) {
 			return decode.Result{}, &deniedError{err}
 		}
 		return decode.Result{}, fmt.Errorf("start decoder: %w", err)

@@ -12,7 +12,7 @@ import (
 // Copy implements meta.Tree.
 func (s *Store) Copy(ctx context.Context, id, parent cloud.EntryID, name string, owner cloud.UserID, deep bool, on meta.Conflict, allow meta.Allow) (r meta.CopyResult, err error) {
 	err = s.update(ctx, func(tx querier) error {
-		c := copier{Tx: tx, owner: owner, viewer: meta.ViewerOf(ctx), now: s.stamp(), allow: allow}
+		c := copier{Tx: tx, owner: owner, viewer: meta.ViewerOf(ctx), now: s.stamp(), allow: allow, old: s.disposal(ctx, tx)}
 		r, err = c.copy(ctx, id, parent, name, deep, on)
 		return err
 	})
@@ -53,6 +53,7 @@ type copier struct {
 	viewer cloud.UserID
 	now    int64
 	allow  meta.Allow
+	old    disposal
 }
 
 func (c copier) copy(ctx context.Context, id, parent cloud.EntryID, name string, deep bool, on meta.Conflict) (r meta.CopyResult, err error) {
@@ -96,7 +97,7 @@ func (c copier) copy(ctx context.Context, id, parent cloud.EntryID, name string,
 		r.Replaced = &taken
 		return r, c.overwrite(ctx, from, taken, &r)
 	default:
-		if err := clearWay(ctx, c.Tx, taken, from, c.allow, c.now); err != nil {
+		if err := clearWay(ctx, c.old, taken, from, c.allow); err != nil {
 			return r, err
 		}
 		r.Replaced = &taken
@@ -123,8 +124,8 @@ func (c copier) checkPlace(ctx context.Context, from cloud.Entry, parent cloud.E
 }
 
 // clearWay deletes what is in the way of an entry.
-func clearWay(ctx context.Context, tx querier, taken, from cloud.Entry, allow meta.Allow, now int64) error {
-	above, err := pathOf(ctx, tx, from.Parent)
+func clearWay(ctx context.Context, p disposal, taken, from cloud.Entry, allow meta.Allow) error {
+	above, err := pathOf(ctx, p.tx, from.Parent)
 	if err != nil {
 		return err
 	}
@@ -136,7 +137,7 @@ func clearWay(ctx context.Context, tx querier, taken, from cloud.Entry, allow me
 	if err := permit(allow, taken); err != nil {
 		return err
 	}
-	_, err = remove(ctx, tx, []cloud.EntryID{taken.ID}, allow, now)
+	_, err = p.remove(ctx, []cloud.EntryID{taken.ID}, allow)
 	return err
 }
 
@@ -149,7 +150,7 @@ func (c copier) overwrite(ctx context.Context, from, to cloud.Entry, r *meta.Cop
 		WHERE id = ?`, from.Object[:], from.Size, from.Type, c.now, from.ModifiedAt.UnixMicro(), to.ID); err != nil {
 		return err
 	}
-	if err := discard(ctx, c.Tx, to.Object, c.now); err != nil {
+	if err := c.old.retire(ctx, to, to.ID); err != nil {
 		return err
 	}
 	if err := exec(ctx, c.Tx, `DELETE FROM properties WHERE entry_id = ?`, to.ID); err != nil {

@@ -11,7 +11,7 @@ import (
 // Delete implements meta.Tree.
 func (s *Store) Delete(ctx context.Context, ids []cloud.EntryID, allow meta.Allow) (d meta.Deleted, err error) {
 	err = s.update(ctx, func(tx querier) error {
-		d, err = remove(ctx, tx, ids, allow, s.stamp())
+		d, err = s.disposal(ctx, tx).remove(ctx, ids, allow)
 		return err
 	})
 	if err != nil {
@@ -20,44 +20,78 @@ func (s *Store) Delete(ctx context.Context, ids []cloud.EntryID, allow meta.Allo
 	return d, nil
 }
 
-// remove deletes entries with all below them. What goes is gathered in a
-// temporary table of ids, which is the writing connection's own.
-func remove(ctx context.Context, tx querier, ids []cloud.EntryID, allow meta.Allow, now int64) (d meta.Deleted, err error) {
-	viewer := meta.ViewerOf(ctx)
-	if err := exec(ctx, tx, `CREATE TEMP TABLE IF NOT EXISTS doomed (id INTEGER PRIMARY KEY, level INTEGER); DELETE FROM doomed`); err != nil {
-		return d, err
+// disposal is what becomes of entries and contents that somebody deletes or
+// replaces in one transaction.
+type disposal struct {
+	tx   querier
+	keep meta.Retention
+	by   cloud.UserID // who does it, 0 if that is nobody in particular
+	now  int64
+}
+
+func (s *Store) disposal(ctx context.Context, tx querier) disposal {
+	d := disposal{tx: tx, by: max(meta.ViewerOf(ctx), 0), now: s.stamp()}
+	if keep := s.retention.Load(); keep != nil {
+		d.keep = *keep
 	}
+	return d
+}
+
+// doomed is the temporary table, the writing connection's own, of what goes:
+// with each entry its level and the one that was asked for.
+const doomed = `CREATE TEMP TABLE IF NOT EXISTS doomed (id INTEGER PRIMARY KEY, level INTEGER, top INTEGER); DELETE FROM doomed`
+
+// remove deletes entries with all below them: into the trash if there is one.
+func (p disposal) remove(ctx context.Context, ids []cloud.EntryID, allow meta.Allow) (d meta.Deleted, err error) {
+	viewer := meta.ViewerOf(ctx)
 	asked, given := map[cloud.EntryID]bool{}, grants{}
+	var tops []cloud.EntryID // of those that do not go with another one
 	for _, id := range ids {
-		if asked[id] {
-			continue
-		}
-		asked[id] = true
 		if id == cloud.Root {
 			return d, cloud.UserErrorf(cloud.ErrInvalid, "the top folder stays as it is")
 		}
-		e, err := entry(ctx, tx, id, viewer)
+		asked[id] = true
+	}
+	if err := exec(ctx, p.tx, doomed); err != nil {
+		return d, err
+	}
+	seen := map[cloud.EntryID]bool{}
+	for _, id := range ids {
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
+		e, err := entry(ctx, p.tx, id, viewer)
 		if err != nil {
 			return d, err
 		}
-		path, err := namesOf(ctx, tx, e.Parent)
+		path, err := pathOf(ctx, p.tx, e.Parent)
 		if err != nil {
 			return d, err
 		}
-		d.Top, d.Paths = append(d.Top, e), append(d.Paths, path)
-		if given[e.ID], err = grantOf(ctx, tx, e.ID, viewer); err != nil {
+		var names []string
+		below := false
+		for _, above := range path {
+			names = append(names, above.Name)
+			below = below || asked[above.ID]
+		}
+		d.Top, d.Paths = append(d.Top, e), append(d.Paths, names)
+		if below {
+			continue
+		}
+		tops = append(tops, id)
+		if given[e.ID], err = grantOf(ctx, p.tx, e.ID, viewer); err != nil {
 			return d, err
 		}
-		if err := exec(ctx, tx, `WITH RECURSIVE below (id, level) AS (
+		if err := exec(ctx, p.tx, `WITH RECURSIVE below (id, level) AS (
 				SELECT e.id, ?2 FROM entries e WHERE e.id = ?1
 				UNION
 				SELECT e.id, b.level + 1 FROM below b JOIN entries e ON e.parent_id = b.id WHERE b.level <= ?3)
-			INSERT INTO doomed (id, level) SELECT id, level FROM below WHERE TRUE ON CONFLICT DO NOTHING`,
-			id, len(path), meta.MaxDepth); err != nil {
+			INSERT INTO doomed (id, level, top) SELECT id, level, ?1 FROM below`, id, len(path), meta.MaxDepth); err != nil {
 			return d, err
 		}
 	}
-	err = each(ctx, tx, func(row scanner) error {
+	err = each(ctx, p.tx, func(row scanner) error {
 		var own int
 		e, err := scanEntryAnd(row, &own)
 		if err != nil {
@@ -78,13 +112,25 @@ func remove(ctx context.Context, tx querier, ids []cloud.EntryID, allow meta.All
 	if err != nil {
 		return d, err
 	}
-	if err := exec(ctx, tx, `UPDATE objects SET state = 'garbage', state_at = ?1
-		WHERE id IN (SELECT e.object_id FROM entries e JOIN doomed ON doomed.id = e.id)
-		AND NOT EXISTS (SELECT 1 FROM entries o WHERE o.object_id = objects.id AND o.id NOT IN (SELECT id FROM doomed))`,
-		now); err != nil {
-		return d, err
+	if p.keep.Trash <= 0 {
+		return d, p.erase(ctx)
 	}
-	return d, exec(ctx, tx, `DELETE FROM entries WHERE id IN (SELECT id FROM doomed); DELETE FROM doomed`)
+	d.Trash = tops
+	return d, p.discard(ctx, d)
+}
+
+// erase removes what is doomed for good, and turns the objects that nothing
+// refers to then into garbage.
+func (p disposal) erase(ctx context.Context) error {
+	if err := exec(ctx, p.tx, `UPDATE objects SET state = 'garbage', state_at = ?1
+		WHERE id IN (SELECT e.object_id FROM entries e JOIN doomed ON doomed.id = e.id
+			UNION SELECT v.object_id FROM versions v JOIN doomed ON doomed.id = v.entry_id)
+		AND NOT EXISTS (SELECT 1 FROM entries o WHERE o.object_id = objects.id AND o.id NOT IN (SELECT id FROM doomed))
+		AND NOT EXISTS (SELECT 1 FROM versions o WHERE o.object_id = objects.id AND o.entry_id NOT IN (SELECT id FROM doomed))`,
+		p.now); err != nil {
+		return err
+	}
+	return exec(ctx, p.tx, `DELETE FROM entries WHERE id IN (SELECT id FROM doomed); DELETE FROM doomed`)
 }
 
 // grants are what shares give a viewer at the entries met on a way down.

@@ -22,7 +22,7 @@ func (s *Store) FinishUpload(ctx context.Context, id cloud.UploadID, f meta.Fini
 		case !u.open():
 			err = fmt.Errorf("%w: it is %s", cloud.ErrNotFound, u.State)
 		default:
-			r, err = finish(ctx, tx, u, f, s.stamp())
+			r, err = finish(ctx, s.disposal(ctx, tx), u, f)
 		}
 		return err
 	})
@@ -45,7 +45,8 @@ func finishedBefore(ctx context.Context, q querier, u upload) (r meta.Finished, 
 	return r, err
 }
 
-func finish(ctx context.Context, tx querier, u upload, f meta.Finish, now int64) (r meta.Finished, err error) {
+func finish(ctx context.Context, p disposal, u upload, f meta.Finish) (r meta.Finished, err error) {
+	tx, now := p.tx, p.now
 	if f.Type == "" {
 		f.Type = u.Type
 	}
@@ -77,7 +78,7 @@ func finish(ctx context.Context, tx querier, u upload, f meta.Finish, now int64)
 		r.Replaced = true
 	}
 	if r.Replaced {
-		err = replace(ctx, tx, taken, u, f, now)
+		err = replace(ctx, p, taken, u, f)
 	} else {
 		taken, err = insertEntry(ctx, tx, cloud.Entry{
 			Parent: into.ID, Name: name, Kind: cloud.KindFile, Owner: u.User, Public: u.Public,
@@ -107,7 +108,7 @@ func storeObject(ctx context.Context, tx querier, u upload, f meta.Finish, now i
 
 // replace gives a file the upload's content. Only its owner's upload says anew
 // whether it is public, so that nobody opens up what another keeps to himself.
-func replace(ctx context.Context, tx querier, old cloud.Entry, u upload, f meta.Finish, now int64) error {
+func replace(ctx context.Context, p disposal, old cloud.Entry, u upload, f meta.Finish) error {
 	if err := permit(f.Allow, old); err != nil {
 		return err
 	}
@@ -115,10 +116,11 @@ func replace(ctx context.Context, tx querier, old cloud.Entry, u upload, f meta.
 	if owner == 0 || owner == u.User {
 		owner, public = u.User, u.Public
 	}
-	if err := exec(ctx, tx, `UPDATE entries SET object_id = ?, size = ?, type = ?, owner_id = ?, public = ?,
+	if err := exec(ctx, p.tx, `UPDATE entries SET object_id = ?, size = ?, type = ?, owner_id = ?, public = ?,
 		has_thumbnail = 0, updated_at = ?, modified_at = ? WHERE id = ?`,
-		u.Object[:], u.Size, f.Type, owner, public, now, orStamp(u.ModifiedAt, now), old.ID); err != nil {
+		u.Object[:], u.Size, f.Type, owner, public, p.now, orStamp(u.ModifiedAt, p.now), old.ID); err != nil {
 		return err
 	}
-	return discard(ctx, tx, old.Object, now)
+	p.by = u.User
+	return p.retire(ctx, old, old.ID)
 }

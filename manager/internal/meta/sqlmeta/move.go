@@ -12,7 +12,7 @@ import (
 // Move implements meta.Tree.
 func (s *Store) Move(ctx context.Context, id, parent cloud.EntryID, name string, on meta.Conflict, allow meta.Allow) (r meta.MoveResult, err error) {
 	err = s.update(ctx, func(tx querier) error {
-		r, err = move(ctx, tx, id, parent, name, on, allow, s.stamp())
+		r, err = move(ctx, s.disposal(ctx, tx), id, parent, name, on, allow)
 		return err
 	})
 	if err != nil {
@@ -30,7 +30,7 @@ func (s *Store) MoveAll(ctx context.Context, ids []cloud.EntryID, parent cloud.E
 			if err != nil {
 				return err
 			}
-			r, err := move(ctx, tx, id, parent, e.Name, on, allow, s.stamp())
+			r, err := move(ctx, s.disposal(ctx, tx), id, parent, e.Name, on, allow)
 			if err != nil {
 				return fmt.Errorf("entry %d: %w", id, err)
 			}
@@ -44,7 +44,8 @@ func (s *Store) MoveAll(ctx context.Context, ids []cloud.EntryID, parent cloud.E
 	return all, nil
 }
 
-func move(ctx context.Context, tx querier, id, parent cloud.EntryID, name string, on meta.Conflict, allow meta.Allow, now int64) (r meta.MoveResult, err error) {
+func move(ctx context.Context, p disposal, id, parent cloud.EntryID, name string, on meta.Conflict, allow meta.Allow) (r meta.MoveResult, err error) {
+	tx := p.tx
 	clearing := on == meta.ConflictClear
 	if clearing {
 		on = meta.ConflictReplace
@@ -85,7 +86,7 @@ func move(ctx context.Context, tx querier, id, parent cloud.EntryID, name string
 			return r, err
 		}
 	case clearing && (taken.IsFolder() || r.Before.IsFolder()):
-		if err := clearWay(ctx, tx, taken, r.Before, allow, now); err != nil {
+		if err := clearWay(ctx, p, taken, r.Before, allow); err != nil {
 			return r, err
 		}
 		r.Replaced = &taken
@@ -95,13 +96,18 @@ func move(ctx context.Context, tx querier, id, parent cloud.EntryID, name string
 		if err := permit(allow, taken); err != nil {
 			return r, err
 		}
-		if _, err := remove(ctx, tx, []cloud.EntryID{taken.ID}, nil, now); err != nil {
+		if p.keep.KeepsVersions() && taken.Owner == r.Before.Owner && taken.Public == r.Before.Public {
+			err = p.supersede(ctx, taken, id)
+		} else {
+			_, err = p.remove(ctx, []cloud.EntryID{taken.ID}, nil)
+		}
+		if err != nil {
 			return r, err
 		}
 		r.Replaced = &taken
 	}
 	if err := exec(ctx, tx, `UPDATE entries SET parent_id = ?, name = ?, name_key = ?, updated_at = ? WHERE id = ?`,
-		parent, name, meta.FoldName(name), now, id); err != nil {
+		parent, name, meta.FoldName(name), p.now, id); err != nil {
 		return r, err
 	}
 	r.After, err = entry(ctx, tx, id, viewer)

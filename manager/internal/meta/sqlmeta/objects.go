@@ -86,7 +86,8 @@ func scanChunk(row scanner, more ...any) (c cloud.Chunk, err error) {
 // discard turns an object that nothing points to any more into garbage.
 func discard(ctx context.Context, tx querier, id cloud.ObjectID, now int64) error {
 	return exec(ctx, tx, `UPDATE objects SET state = 'garbage', state_at = ?2
-		WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.object_id = ?1)`, id[:], now)
+		WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.object_id = ?1)
+		AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.object_id = ?1)`, id[:], now)
 }
 
 // KeyIDs implements meta.Store.

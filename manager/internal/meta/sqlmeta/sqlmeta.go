@@ -50,13 +50,14 @@ type Options struct {
 
 // Store is an open database. It implements meta.Store.
 type Store struct {
-	log    *slog.Logger
-	now    func() time.Time
-	busy   time.Duration
-	write  *sql.DB
-	read   *sql.DB
-	lock   *fileLock
-	broken atomic.Pointer[error] // what the disk said when a write failed
+	log       *slog.Logger
+	now       func() time.Time
+	busy      time.Duration
+	write     *sql.DB
+	read      *sql.DB
+	lock      *fileLock
+	retention atomic.Pointer[meta.Retention] // nil keeps nothing
+	broken    atomic.Pointer[error]          // what the disk said when a write failed
 
 	mu     sync.RWMutex // held for reading by every call, so that Close waits
 	closed bool

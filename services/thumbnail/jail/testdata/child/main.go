@@ -16,7 +16,9 @@ import (
 func main() {
 	switch os.Args[1] {
 	case "decode":
-		os.Exit(decode.Main(os.Stdin, os.Stdout))
+		os.Exit(decode.Main(os.Args, os.Stdin, os.Stdout))
+	case "escape":
+		os.Exit(escape())
 	case "hang":
 		time.Sleep(time.Hour)
 	case "spin":

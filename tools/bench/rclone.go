@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"discordcloud/tools/internal/rig"
+)
+
+// rclone is the program, with the product as its remote "d:".
+type rclone struct {
+	path, version string
+	env           []string
+}
+
+// rclone gives nil, and tells it, where there is no rclone.
+func (w *world) rclone(ctx context.Context, s *davSession) (*rclone, error) {
+	path, err := exec.LookPath("rclone")
+	if err != nil {
+		_, _ = fmt.Fprintln(w.log, "  left out: rclone is not installed")
+		return nil, nil
+	}
+	r := &rclone{path: path, env: []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "RCLONE_CONFIG=" + filepath.Join(w.dir, "rclone.conf")}}
+	hidden, err := r.run(ctx, "obscure", s.password)
+	if err != nil {
+		return nil, err
+	}
+	version, err := r.run(ctx, "version")
+	if err != nil {
+		return nil, err
+	}
+	r.version, _, _ = strings.Cut(version, "\n")
+	// Its pause of 10 ms between calls is no part of what is measured; versions that
+	// do not let it be switched off take no notice.
+	r.env = append(r.env, "RCLONE_CONFIG_D_TYPE=webdav", "RCLONE_CONFIG_D_VENDOR=owncloud", "RCLONE_CONFIG_D_URL="+s.base,
+		"RCLONE_CONFIG_D_USER="+davUser, "RCLONE_CONFIG_D_PASS="+strings.TrimSpace(hidden), "RCLONE_WEBDAV_PACER_MIN_SLEEP=0s")
+	return r, nil
+}
+
+func (r *rclone) run(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, r.path, args...)
+	cmd.Env = r.env
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("rclone %s: %w: %s", args[0], err, out[:min(len(out), 1000)])
+	}
+	return string(out), nil
+}
+
+// rcloneLarge is the large file by rclone, both ways, against the page's own, which
+// also keeps on the disk what comes down. rclone sends a sum in front, which is
+// compared where the file is stored; that it reads the file a third time to compare
+// another one is left out, as is what it sums up on the way down.
+func rcloneLarge(ctx context.Context, w *world) ([]result, error) {
+	f, err := w.large(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := w.dav(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := w.rclone(ctx, s)
+	if r == nil || err != nil {
+		return nil, err
+	}
+	local := filepath.Join(w.memory, "local")
+	defer func() { _ = os.Remove(local) }() // all of the folder goes in the end
+	if err := write(local, f.data); err != nil {
+		return nil, err
+	}
+	var up, down []sample
+	for i := range min(w.runs, 3) {
+		before, err := w.attachments(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var u, d sample
+		if u.base, _, err = w.timed(w.product, w.size, func() (int64, error) {
+			return w.size, w.client.Upload(ctx, "/bench", "rclone", rig.Content{Seed: uint64(20 + i), Size: w.size})
+		}); err != nil {
+			return nil, err
+		}
+		if u.got, _, err = w.timed(w.product, w.size, func() (int64, error) {
+			_, err := r.run(ctx, "copyto", local, "d:bench/rclone", "--retries", "1", "--ignore-times", "--ignore-checksum")
+			return w.size, err
+		}); err != nil {
+			return nil, err
+		}
+		back := filepath.Join(w.memory, "back")
+		if d.base, _, err = w.timed(w.product, w.size, func() (int64, error) { return w.readTo(ctx, back, f.entry.Path()) }); err != nil {
+			return nil, err
+		}
+		if err := os.Remove(back); err != nil {
+			return nil, err
+		}
+		if d.got, _, err = w.timed(w.product, w.size, func() (int64, error) {
+			_, err := r.run(ctx, "copyto", "d:bench/large", back, "--retries", "1", "--ignore-checksum")
+			return w.size, err
+		}); err != nil {
+			return nil, err
+		}
+		info, err := os.Stat(back)
+		if err != nil {
+			return nil, err
+		}
+		if info.Size() != w.size {
+			return nil, fmt.Errorf("%d bytes of %d came down", info.Size(), w.size)
+		}
+		if err := os.Remove(back); err != nil {
+			return nil, err
+		}
+		up, down = append(up, u), append(down, d)
+		after, err := w.attachments(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := w.forget(ctx, after[len(before):]); err != nil {
+			return nil, err
+		}
+	}
+	if e, err := w.client.Lookup(ctx, "/bench/rclone"); err == nil { // its attachments are gone
+		if err := w.client.Delete(ctx, e); err != nil {
+			return nil, err
+		}
+	}
+	return []result{
+		result{
+			Row: "rclone-up", What: "one file to WebDAV by " + r.version, Against: "the page's own way", Unit: "MiB/s", Reach: 0.7,
+		}.of(up),
+		result{
+			Row: "rclone-down", What: "one file from WebDAV by " + r.version, Against: "the page's own way", Unit: "MiB/s", Reach: 0.7,
+		}.of(down),
+	}, nil
+}
+
+// readTo downloads a path of the product into a file.
+func (w *world) readTo(ctx context.Context, file, path string) (n int64, err error) {
+	answer, err := w.client.Get(ctx, path, "")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	to, err := os.Create(file)
+	if err != nil {
+		return 0, err
+	}
+	n, err = io.CopyBuffer(struct{ io.Writer }{to}, answer.Body, make([]byte, 256<<10))
+	return n, errors.Join(err, to.Close())
+}
+
+// write makes a file of what data says.
+func write(path string, data rig.Content) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = io.CopyBuffer(struct{ io.Writer }{file}, data.Reader(0, data.Size), make([]byte, 1<<20))
+	return errors.Join(err, file.Close())
+}
+
+// rcloneSmall is a thousand small files by rclone, against the page. Where rclone
+// cannot leave out its pause between calls, that is what would be measured.
+func rcloneSmall(ctx context.Context, w *world) ([]result, error) {
+	s, err := w.dav(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := w.rclone(ctx, s)
+	if r == nil || err != nil {
+		return nil, err
+	}
+	flags, err := r.run(ctx, "help", "flags")
+	if err != nil {
+		return nil, err
+	}
+	if !strings.Contains(flags, "webdav-pacer-min-sleep") {
+		_, _ = fmt.Fprintf(w.log, "  left out: %s pauses 10 ms between calls, and cannot be told not to\n", r.version)
+		return nil, nil
+	}
+	src, err := os.MkdirTemp(w.memory, "small")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(src) }() // all of the folder goes in the end
+	for i := range smallCount {
+		if err := write(filepath.Join(src, fmt.Sprintf("%05d", i)), rig.Content{Seed: uint64(i), Size: smallSize}); err != nil {
+			return nil, err
+		}
+	}
+	return w.small(ctx, result{
+		Row: "rclone-small", What: fmt.Sprintf("1,000 files of 4 KiB by %s, 8 at a time", r.version),
+	}, func(folder string) error {
+		_, err := r.run(ctx, "copy", src, "d:"+strings.TrimPrefix(folder, "/"), "--transfers", "8", "--retries", "1")
+		return err
+	})
+}
