@@ -42,14 +42,15 @@ type client struct {
 }
 
 type jsonEntry struct {
-	ID     int64  `json:"id"`
-	Parent int64  `json:"parent"`
-	Name   string `json:"name"`
-	Kind   string `json:"kind"`
-	Size   int64  `json:"size"`
-	Hash   string `json:"hash"`
-	Public bool   `json:"public"`
-	Can    string `json:"can"`
+	ID      int64  `json:"id"`
+	Parent  int64  `json:"parent"`
+	Name    string `json:"name"`
+	Kind    string `json:"kind"`
+	Size    int64  `json:"size"`
+	Hash    string `json:"hash"`
+	Preview string `json:"preview"`
+	Public  bool   `json:"public"`
+	Can     string `json:"can"`
 }
 
 // setUp makes the first administrator of an empty server and signs in.

@@ -69,7 +69,9 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 		return err
 	}
 	engine.serve(&cfg)
-	cfg.ThumbnailsHere, cfg.ThumbnailCache = thumbs.here, thumbs.cache
+	if err := thumbs.configure(&cfg, log.With("part", "thumbnails")); err != nil {
+		return err
+	}
 
 	var uploads []*upload.Service
 	cfg.Mounts = map[string]http.Handler{}
@@ -159,7 +161,9 @@ func (managerCmd) Run(a *app, ctx *runContext) error {
 		return err
 	}
 	engine.serve(&cfg)
-	cfg.ThumbnailsHere, cfg.ThumbnailCache = thumbs.here, thumbs.cache
+	if err := thumbs.configure(&cfg, log.With("part", "thumbnails")); err != nil {
+		return err
+	}
 	m, err := newManager(ctx, cfg)
 	if err != nil {
 		return err

@@ -213,8 +213,9 @@ func (a *app) uploadServices() int {
 }
 
 type thumbnailSettings struct {
-	here  bool
-	cache int64
+	here   bool
+	cache  int64
+	format string
 }
 
 // thumbnailSettings are those of a manager.
@@ -223,9 +224,14 @@ func (a *app) thumbnailSettings() thumbnailSettings {
 	if store != "discord" && store != "disk" {
 		a.env.Problemf("THUMBNAIL_STORE", "%q is neither discord nor disk", store)
 	}
+	format := a.env.String("THUMBNAIL_FORMAT", "jpeg", "format of new thumbnails: jpeg, or webp or avif where the manager finds vipsthumbnail")
+	if format != "jpeg" && format != "webp" && format != "avif" {
+		a.env.Problemf("THUMBNAIL_FORMAT", "%q is neither jpeg nor webp nor avif", format)
+	}
 	return thumbnailSettings{
-		here:  store == "disk",
-		cache: a.env.Bytes("THUMBNAIL_CACHE", 256<<20, 1<<20, "thumbnails kept in DATA_DIR for quick reading, sealed"),
+		format: format,
+		here:   store == "disk",
+		cache:  a.env.Bytes("THUMBNAIL_CACHE", 256<<20, 1<<20, "thumbnails kept in DATA_DIR for quick reading, sealed"),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 
+	"discordcloud/manager"
 	"discordcloud/pkg/packet"
 	"discordcloud/services/thumbnail"
 	"discordcloud/services/thumbnail/jail"
@@ -42,16 +43,34 @@ func (thumbnailServiceCmd) Run(a *app, ctx *runContext) error {
 
 // newThumbnailService makes a service whose children are this program again.
 func newThumbnailService(w worker.Config, log *slog.Logger) (*thumbnail.Service, error) {
+	j, err := newJail(log)
+	if err != nil {
+		return nil, err
+	}
+	w.Log = log
+	return thumbnail.New(thumbnail.Config{Worker: w, Tools: j.Tools, Log: log, Decoder: j}), nil
+}
+
+// newJail makes what starts children that decode and encode.
+func newJail(log *slog.Logger) (*jail.Jail, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	tools := jail.FindTools()
-	w.Log = log
-	return thumbnail.New(thumbnail.Config{
-		Worker: w, Tools: tools, Log: log,
-		Decoder: &jail.Jail{Command: []string{self, decodeCommand}, Tools: tools, Log: log},
-	}), nil
+	return &jail.Jail{Command: []string{self, decodeCommand}, Tools: jail.FindTools(), Log: log}, nil
+}
+
+// configure gives a manager the settings of thumbnails, and what encodes them.
+func (s thumbnailSettings) configure(cfg *manager.Config, log *slog.Logger) error {
+	cfg.ThumbnailsHere, cfg.ThumbnailCache, cfg.ThumbnailFormat = s.here, s.cache, s.format
+	j, err := newJail(log)
+	if err != nil {
+		return err
+	}
+	if j.Tools.Vips != "" {
+		cfg.ThumbnailEncoder = j
+	}
+	return nil
 }
 
 type thumbnailsCmd struct {

@@ -83,6 +83,10 @@ type Config struct {
 	// ThumbnailsHere keeps thumbnails below DataDir, not in Blobs.
 	ThumbnailsHere bool
 	ThumbnailCache int64 // bytes of them that are kept below DataDir in any case
+	// ThumbnailFormat is "jpeg", "webp" or "avif"; ThumbnailEncoder makes the
+	// latter two, nil for none.
+	ThumbnailFormat  string
+	ThumbnailEncoder ThumbnailEncoder
 
 	Page    fs.FS
 	Mounts  map[string]http.Handler // upload handlers of services in this process, by path

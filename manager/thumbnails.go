@@ -9,6 +9,9 @@ import (
 	"discordcloud/pkg/cloud"
 )
 
+// ThumbnailEncoder makes images in formats that Go does not encode.
+type ThumbnailEncoder = thumbs.Encoder
+
 // wireThumbs makes the part that keeps thumbnails.
 func (m *Manager) wireThumbs() error {
 	cfg := m.cfg
@@ -22,6 +25,7 @@ func (m *Manager) wireThumbs() error {
 	}
 	m.thumbs, err = thumbs.New(thumbs.Options{
 		Store: m.store, Ring: cfg.Keys, Blobs: thumbs.Both{Folder: folder, Remote: cfg.Blobs, Here: cfg.ThumbnailsHere}, Bus: m.bus,
+		Format: cfg.ThumbnailFormat, Encoder: cfg.ThumbnailEncoder,
 		Cache: cache, CacheLimit: cfg.ThumbnailCache, Log: part(cfg.Log, "thumbnails"),
 	})
 	return err

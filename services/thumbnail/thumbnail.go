@@ -103,6 +103,9 @@ func (s *Service) missing() string {
 	if s.cfg.Tools.Vips == "" {
 		all = append(all, "vipsthumbnail (HEIC, AVIF)")
 	}
+	if s.cfg.Tools.SVG == "" && s.cfg.Tools.Vips == "" {
+		all = append(all, "rsvg-convert (SVG)")
+	}
 	if s.cfg.Tools.PDF == "" {
 		all = append(all, "pdftoppm (PDF)")
 	}
@@ -213,7 +216,7 @@ func (s *Service) make(ctx context.Context, c packet.ThumbnailConfigure, p packe
 	default:
 		done.Success = true
 		for _, img := range r.Images {
-			done.Images = append(done.Images, packet.ThumbnailImage{Size: int64(img.Size), Data: base64.StdEncoding.EncodeToString(img.JPEG)})
+			done.Images = append(done.Images, packet.ThumbnailImage{Size: int64(img.Size), Data: base64.StdEncoding.EncodeToString(img.Data)})
 		}
 		f := r.Facts
 		done.Facts = &packet.MediaFacts{

@@ -142,7 +142,7 @@ func TestService(t *testing.T) {
 			if err != nil || !bytes.Equal(b, object) {
 				return decode.Result{}, fmt.Errorf("read %d bytes: %w", len(b), err)
 			}
-			return decode.Result{Images: []decode.Image{{Size: 256, JPEG: []byte("x")}}, Facts: decode.Facts{Width: 7}}, nil
+			return decode.Result{Images: []decode.Image{{Size: 256, Data: []byte("x")}}, Facts: decode.Facts{Width: 7}}, nil
 		}, success: true, most: 3 << 20},
 		"looked into": {ticket: ticket, decode: func(_ context.Context, job decode.Job, o io.ReaderAt) (decode.Result, error) {
 			for _, off := range []int64{0, job.Size - 100, 1000, 1 << 20, 50} {
@@ -151,11 +151,11 @@ func TestService(t *testing.T) {
 					return decode.Result{}, fmt.Errorf("read at %d: %w", off, err)
 				}
 			}
-			return decode.Result{Images: []decode.Image{{Size: 256, JPEG: []byte("x")}}}, nil
+			return decode.Result{Images: []decode.Image{{Size: 256, Data: []byte("x")}}}, nil
 		}, success: true, most: 400 << 10},
 		"a manager in trouble": {ticket: ticket, failing: 2, decode: func(_ context.Context, _ decode.Job, o io.ReaderAt) (decode.Result, error) {
 			_, err := o.ReadAt(make([]byte, 10), 0)
-			return decode.Result{Images: []decode.Image{{Size: 256, JPEG: []byte("x")}}}, err
+			return decode.Result{Images: []decode.Image{{Size: 256, Data: []byte("x")}}}, err
 		}, success: true, most: 1 << 20},
 		"a wrong ticket": {ticket: "another", decode: func(_ context.Context, _ decode.Job, o io.ReaderAt) (decode.Result, error) {
 			_, err := o.ReadAt(make([]byte, 10), 0)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"strconv"
+	"strings"
 
 	"discordcloud/manager/internal/policy"
 	"discordcloud/manager/internal/serve"
@@ -27,11 +28,21 @@ func (a *api) thumbnail(q *call) error {
 	if a.Thumbs == nil {
 		return cloud.UserErrorf(cloud.ErrNotFound, "there are no thumbnails here")
 	}
-	img, err := a.Thumbs.Open(q.ctx(), q.entry, size)
+	h := q.w.Header()
+	var img thumbs.Image
+	var err error
+	switch format := query.Get("format"); format {
+	case "":
+		img, err = a.Thumbs.Open(q.ctx(), q.entry, size)
+	case thumbs.AVIF: // what version 1 takes, whose pages come from elsewhere
+		h.Set("Access-Control-Allow-Origin", "*")
+		img, err = a.Thumbs.Small(q.ctx(), q.entry)
+	default:
+		return cloud.UserErrorf(cloud.ErrInvalid, "format can only be avif")
+	}
 	if err != nil {
 		return err
 	}
-	h := q.w.Header()
 	h.Set("Cache-Control", "private, no-cache")
 	if hash := query.Get("hash"); hash != "" && hash == q.entry.Hash.String() {
 		h.Set("Cache-Control", "private, max-age=31536000, immutable")
@@ -40,7 +51,7 @@ func (a *api) thumbnail(q *call) error {
 		h.Set("Cross-Origin-Resource-Policy", "cross-origin") // as for contents
 	}
 	return a.sender.Content(q.w, q.r, serve.File{
-		Name: "thumbnail.jpg", Type: thumbs.Type, ETag: `"` + img.Sum.String() + `"`, Size: int64(len(img.Bytes)), Inline: true,
+		Name: "thumbnail." + strings.TrimPrefix(img.Type, "image/"), Type: img.Type, ETag: `"` + img.Sum.String() + `"`, Size: int64(len(img.Bytes)), Inline: true,
 		Open: func(_ context.Context, off, n int64) (io.ReadCloser, error) {
 			return io.NopCloser(bytes.NewReader(img.Bytes[off : off+n])), nil
 		},

@@ -163,24 +163,29 @@ func (c *client) signedDownload(ctx context.Context, m packet.Message, p packet.
 }
 
 // thumbnail gives the address of a thumbnail. Clients of version 1 show AVIF and
-// nothing else, which is not what we make.
+// nothing else, which is made for them.
 func (c *client) thumbnail(ctx context.Context, m packet.Message, p packet.ThumbnailRequest) error {
 	e, err := c.hub.FS.EntryFor(ctx, c.who, cloud.EntryID(p.ID), policy.ReadContent)
 	if err != nil {
 		return err
 	}
-	switch {
-	case !e.HasThumbnail:
+	if !e.HasThumbnail || c.hub.Thumbs == nil {
 		c.reply(m, packet.Boolean{Message: "the file has no thumbnail"})
-	case c.version == packet.V1:
-		c.reply(m, packet.Boolean{Message: "thumbnails are JPEG here, not AVIF"})
-	default:
-		ticket, err := c.hub.Auth.IssueTicket(c.who, auth.Download, e.ID)
-		if err != nil {
-			return err
-		}
-		c.reply(m, packet.Boolean{Success: true, Message: fmt.Sprintf("%s/api/entries/%d/thumbnail?size=256&ticket=%s", c.base, e.ID, ticket.Text)})
+		return nil
 	}
+	query := "size=256"
+	if c.version == packet.V1 {
+		query = "format=avif"
+		if _, err := c.hub.Thumbs.Small(ctx, e); err != nil {
+			c.reply(m, packet.Boolean{Message: cloud.TextOf(err)})
+			return nil
+		}
+	}
+	ticket, err := c.hub.Auth.IssueTicket(c.who, auth.Download, e.ID)
+	if err != nil {
+		return err
+	}
+	c.reply(m, packet.Boolean{Success: true, Message: fmt.Sprintf("%s/api/entries/%d/thumbnail?%s&ticket=%s", c.base, e.ID, query, ticket.Text)})
 	return nil
 }
 

@@ -36,7 +36,8 @@ type Thumbnail struct {
 
 // ThumbnailImage is one image inside a Thumbnail's chunk.
 type ThumbnailImage struct {
-	Size   int       `json:"size"` // that it was made for
+	Type   string    `json:"type,omitempty"` // MIME type; "" is image/jpeg
+	Size   int       `json:"size"`           // that it was made for
 	Width  int       `json:"width"`
 	Height int       `json:"height"`
 	Offset int64     `json:"offset"` // of its first byte in the chunk's plain bytes

@@ -2,12 +2,14 @@ package thumbs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"image"
 	"image/jpeg"
 	"io"
 
@@ -18,21 +20,19 @@ import (
 )
 
 const (
-	// imageLimit is what a service may send of one image, in bytes.
+	// imageLimit is what a service may send of one image, and what one is stored
+	// in, in bytes.
 	imageLimit = 352 << 10
-	// sentQuality is JPEG's, as services make it; quality as it is stored.
+	// sentQuality is JPEG's, as services make it.
 	sentQuality = 90
-	quality     = 80
 )
-
-// Type is the MIME type of every thumbnail.
-const Type = "image/jpeg"
 
 // Image is one size of a thumbnail.
 type Image struct {
+	Type          string // MIME type
 	Width, Height int
 	Sum           cloud.Sum
-	Bytes         []byte // a JPEG
+	Bytes         []byte
 }
 
 // Open gives the image of an entry's content for a size: the smallest that was
@@ -63,7 +63,7 @@ func (t *Thumbs) Open(ctx context.Context, e cloud.Entry, size int) (Image, erro
 	if best.Offset < 0 || best.Bytes < 1 || best.Offset+best.Bytes > int64(len(plain)) {
 		return Image{}, fmt.Errorf("thumbnail of %d: %w", e.ID, cloud.ErrCorrupt)
 	}
-	return Image{Width: best.Width, Height: best.Height, Sum: best.Sum, Bytes: plain[best.Offset : best.Offset+best.Bytes]}, nil
+	return Image{Type: cmp.Or(best.Type, typeJPEG), Width: best.Width, Height: best.Height, Sum: best.Sum, Bytes: plain[best.Offset : best.Offset+best.Bytes]}, nil
 }
 
 // Facts gives what was found out about an entry's content, a JSON record, "" if
@@ -118,42 +118,50 @@ func (t *Thumbs) unseal(th meta.Thumbnail, sealed []byte) ([]byte, error) {
 // errNoThumbnail is for answers that claim to be thumbnails.
 var errNoThumbnail = errors.New("what the service sent is no thumbnail")
 
-// check decodes what a service sent and encodes it anew: what it gives is the
-// images, where they lie in the bytes, and the BlurHash of the smallest.
-func check(sent []packet.ThumbnailImage) (th meta.Thumbnail, plain []byte, err error) {
+// check decodes what a service sent: nothing else of it is kept. The images are
+// in the order of sizes.
+func check(sent []packet.ThumbnailImage) ([]image.Image, error) {
 	if len(sent) != len(sizes) {
-		return th, nil, fmt.Errorf("%w: %d images", errNoThumbnail, len(sent))
+		return nil, fmt.Errorf("%w: %d images", errNoThumbnail, len(sent))
 	}
-	var pack bytes.Buffer
+	var images []image.Image
 	for i, s := range sent {
 		raw, err := base64.StdEncoding.DecodeString(s.Data)
 		if err != nil || s.Size != sizes[i] || len(raw) > imageLimit {
-			return th, nil, fmt.Errorf("%w: %d bytes for size %d", errNoThumbnail, len(raw), s.Size)
+			return nil, fmt.Errorf("%w: %d bytes for size %d", errNoThumbnail, len(raw), s.Size)
 		}
 		config, err := jpeg.DecodeConfig(bytes.NewReader(raw))
 		if err != nil {
-			return th, nil, fmt.Errorf("%w: %w", errNoThumbnail, err)
+			return nil, fmt.Errorf("%w: %w", errNoThumbnail, err)
 		}
 		if config.Width < 1 || config.Height < 1 || int64(max(config.Width, config.Height)) > s.Size {
-			return th, nil, fmt.Errorf("%w: %d by %d pixels for size %d", errNoThumbnail, config.Width, config.Height, s.Size)
+			return nil, fmt.Errorf("%w: %d by %d pixels for size %d", errNoThumbnail, config.Width, config.Height, s.Size)
 		}
 		img, err := jpeg.Decode(bytes.NewReader(raw))
 		if err != nil {
-			return th, nil, fmt.Errorf("%w: %w", errNoThumbnail, err)
+			return nil, fmt.Errorf("%w: %w", errNoThumbnail, err)
 		}
-		offset := pack.Len()
-		if err := jpeg.Encode(&pack, img, &jpeg.Options{Quality: quality}); err != nil {
+		images = append(images, img)
+	}
+	return images, nil
+}
+
+// pack encodes images as they are kept: what it gives is where they lie in the
+// bytes, and the BlurHash of the smallest.
+func (t *Thumbs) pack(ctx context.Context, images []image.Image) (th meta.Thumbnail, plain []byte, err error) {
+	th.Preview = blurHash(images[0])
+	for i, img := range images {
+		b, format, err := t.encode(ctx, img)
+		if err != nil {
 			return th, nil, err
 		}
-		if i == 0 {
-			th.Preview = blurHash(img)
-		}
 		th.Images = append(th.Images, meta.ThumbnailImage{
-			Size: int(s.Size), Width: config.Width, Height: config.Height,
-			Offset: int64(offset), Bytes: int64(pack.Len() - offset), Sum: sha256.Sum256(pack.Bytes()[offset:]),
+			Type: format, Size: int(sizes[i]), Width: img.Bounds().Dx(), Height: img.Bounds().Dy(),
+			Offset: int64(len(plain)), Bytes: int64(len(b)), Sum: sha256.Sum256(b),
 		})
+		plain = append(plain, b...)
 	}
-	return th, pack.Bytes(), nil
+	return th, plain, nil
 }
 
 // store seals the images and puts them away.

@@ -35,7 +35,7 @@ import (
 
 // Decoder is the version of what services make. Raised, everything that had
 // failed is tried again when somebody looks at it.
-const Decoder = 1
+const Decoder = 2
 
 // Sizes are what is made: for grids and for previews, in pixels of the longer
 // side.
@@ -67,8 +67,12 @@ type Options struct {
 	// Cache is a folder for sealed thumbnails that were looked at; "" for none.
 	Cache      string
 	CacheLimit int64 // bytes of it: 256 MiB
-	Log        *slog.Logger
-	Now        func() time.Time // time.Now
+	// Format is what new thumbnails are kept in: JPEG by default, which is also
+	// what comes of one that Encoder cannot make.
+	Format  string
+	Encoder Encoder // nil for none
+	Log     *slog.Logger
+	Now     func() time.Time // time.Now
 
 	Lease    time.Duration // of a job: 1 min
 	Poll     time.Duration // between two looks at the queue and at what is stale: 30 s
@@ -86,9 +90,12 @@ type Thumbs struct {
 	work   sync.WaitGroup
 	stores chan struct{} // of as many as are stored at once
 
+	shrinking chan struct{} // of as many as Small makes at once
+
 	mu      sync.Mutex
 	wanted  []want
 	asked   map[cloud.ObjectID]time.Time // lately
+	small   map[cloud.Sum][]byte         // what Small has made of images
 	workers []*Worker
 	leases  map[string]*lease
 	made    int64
@@ -133,7 +140,9 @@ func New(o Options) (*Thumbs, error) {
 	t := &Thumbs{
 		Options: o, wake: make(chan struct{}, 1), stores: make(chan struct{}, 4),
 		asked: map[cloud.ObjectID]time.Time{}, leases: map[string]*lease{},
+		small: map[cloud.Sum][]byte{}, shrinking: make(chan struct{}, 2),
 	}
+	t.chooseFormat()
 	if o.Cache != "" {
 		var err error
 		if t.cache, err = openCache(o.Cache, o.CacheLimit); err != nil {
@@ -202,8 +211,6 @@ func Worth(e cloud.Entry) bool {
 	}
 	group, _, _ := strings.Cut(kind, "/")
 	switch {
-	case kind == "image/svg+xml":
-		return false
 	case group == "image", group == "video", group == "audio", group == "text":
 		return true
 	}
@@ -218,7 +225,7 @@ var kinds = map[string]bool{
 
 // extensions tell the kind of files of which nobody has said it.
 var extensions = map[string]bool{
-	".heic": true, ".heif": true, ".avif": true, ".tif": true, ".tiff": true, ".bmp": true, ".webp": true, ".jpg": true, ".jpeg": true, ".png": true, ".gif": true,
+	".heic": true, ".heif": true, ".avif": true, ".tif": true, ".tiff": true, ".bmp": true, ".webp": true, ".jpg": true, ".jpeg": true, ".png": true, ".gif": true, ".svg": true,
 	".mkv": true, ".mp4": true, ".mov": true, ".avi": true, ".webm": true, ".flv": true, ".ts": true, ".mpg": true, ".m4v": true, ".wmv": true,
 	".mp3": true, ".flac": true, ".m4a": true, ".ogg": true, ".opus": true, ".wav": true, ".aac": true, ".pdf": true,
 	".md": true, ".txt": true, ".go": true, ".rs": true, ".py": true, ".c": true, ".h": true, ".toml": true, ".yaml": true, ".yml": true, ".log": true, ".csv": true,
@@ -298,6 +305,6 @@ func (t *Thumbs) Debug() any {
 	defer t.mu.Unlock()
 	return map[string]any{
 		"services": len(t.workers), "running": len(t.leases), "stored": counts,
-		"made": t.made, "failed": t.failed, "refused": t.refused, "not_installed": t.missing,
+		"format": t.Format, "made": t.made, "failed": t.failed, "refused": t.refused, "not_installed": t.missing,
 	}
 }

@@ -397,7 +397,7 @@ func TestWorth(t *testing.T) {
 	}{
 		{file("a", "image/png"), true}, {file("a", "video/mp4"), true}, {file("a", "text/x-go; charset=utf-8"), true},
 		{file("a.HEIC", "application/octet-stream"), true}, {file("a.mkv", ""), true}, {file("a", "application/pdf"), true},
-		{file("a.svg", "image/svg+xml"), false}, {file("a", "application/zip"), false}, {file("a", ""), false}, {file("a.bin", "application/octet-stream"), false},
+		{file("a.svg", "image/svg+xml"), true}, {file("a.svg", ""), true}, {file("a", "application/zip"), false}, {file("a", ""), false}, {file("a.bin", "application/octet-stream"), false},
 		{cloud.Entry{Kind: cloud.KindFile, Type: "image/png"}, false}, {cloud.Entry{Kind: cloud.KindFolder, Name: "a.png"}, false},
 	} {
 		if got := thumbs.Worth(c.e); got != c.want {

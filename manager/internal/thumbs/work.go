@@ -250,7 +250,7 @@ func (w *Worker) Done(ctx context.Context, p packet.ThumbnailDone) error {
 		}
 		return nil
 	}
-	th, plain, err := check(p.Images)
+	pictures, err := check(p.Images)
 	if err != nil {
 		t.mu.Lock()
 		t.refused++
@@ -272,8 +272,12 @@ func (w *Worker) Done(ctx context.Context, p packet.ThumbnailDone) error {
 		defer func() { <-t.stores }()
 		ctx, cancel := context.WithTimeout(detached, time.Minute)
 		defer cancel()
+		th, plain, err := t.pack(ctx, pictures)
 		th.Object, th.State, th.Decoder, th.Facts = l.job.Entry.Object, meta.ThumbnailReady, Decoder, facts
-		if err := t.finish(ctx, th, plain); err != nil {
+		if err == nil {
+			err = t.finish(ctx, th, plain)
+		}
+		if err != nil {
 			t.Log.WarnContext(ctx, "thumbnail not stored", "file", l.job.Entry.ID, "err", err)
 			t.giveBack(detached, l.job, t.Now().Add(time.Minute), false)
 		}

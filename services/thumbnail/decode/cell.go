@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// How a child is told, by its last argument, in what it lives. It replaces
-// itself once: what the system takes from a process it takes from one thread,
+// How a child is told, by its last argument, in what it lives: one of these, and
+// after colons the programs that it may start though they are not among those of
+// the system. It replaces itself once: what the system takes from a process it takes from one thread,
 // and only a fresh program has one.
 const (
 	// Alone is a network with nothing on it.
@@ -42,7 +43,8 @@ func Enter(args []string) (*Cell, error) {
 	last := args[len(args)-1]
 	rest, ok := strings.CutPrefix(last, entered+"/")
 	if !ok {
-		return confine(args, last == Alone)
+		settings := strings.Split(last, ":")
+		return confine(args, settings[0] == Alone, settings[1:])
 	}
 	number, lacks, _ := strings.Cut(rest, "/")
 	c := &Cell{}

@@ -24,7 +24,7 @@ var readable = [...]string{
 const self = "/proc/self/exe"
 
 // confine bounds the one thread that it runs on, and replaces the process.
-func confine(args []string, alone bool) (*Cell, error) {
+func confine(args []string, alone bool, programs []string) (*Cell, error) {
 	runtime.LockOSThread() // for good
 	if alone {
 		if err := raiseLoopback(); err != nil {
@@ -39,7 +39,7 @@ func confine(args []string, alone bool) (*Cell, error) {
 		return nil, fmt.Errorf("give up new privileges: %w", err)
 	}
 	var lacks []string
-	version, err := landlock(port)
+	version, err := landlock(port, programs)
 	if err != nil {
 		return nil, fmt.Errorf("restrict files: %w", err)
 	}
@@ -81,10 +81,10 @@ func listen() (fd, port int, err error) {
 	return fd, address.(*unix.SockaddrInet4).Port, nil
 }
 
-// landlock leaves this thread, and all that comes of it, the readable paths, the
-// program itself and one port, and signals to its like. It gives the version of
+// landlock leaves this thread, and all that comes of it, the readable paths, this
+// program and those given, one port, and signals to its like. It gives the version of
 // what the kernel has of it, 0 for nothing (Documentation/userspace-api/landlock).
-func landlock(port int) (version int, err error) {
+func landlock(port int, programs []string) (version int, err error) {
 	v, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
 	if errno != 0 {
 		return 0, nil // not in this kernel, or switched off
@@ -131,7 +131,7 @@ func landlock(port int) (version int, err error) {
 		}
 		return nil
 	}
-	for _, path := range append(readable[:], self) {
+	for _, path := range append(append(readable[:], self), programs...) {
 		if err := allow(path, read); err != nil {
 			return 0, err
 		}

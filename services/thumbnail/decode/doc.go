@@ -13,10 +13,14 @@
 // an HTTP server in this process on loopback, which in a network namespace of
 // its own is all the network there is.
 //
-// SVG is not decoded: what rasterises it reads files and runs no small part of
-// a browser.
+// SVG is drawn by librsvg, through rsvg-convert or vipsthumbnail. It runs no
+// scripts, and what comes through a pipe has no place from which it could name
+// other files; should it find a way, the Cell has neither files nor a network.
+//
+// Libraries for WebP and AVIF that encode, in Go and of a licence that fits, are
+// not there: vipsthumbnail does it, here for the manager as well.
 package decode
 
 // Version is raised when something that failed before may succeed now: then what
 // had failed is tried again when somebody looks at it.
-const Version = 1
+const Version = 2

@@ -57,10 +57,12 @@ type decoder struct {
 }
 
 func (d *decoder) result(ctx context.Context) Result {
-	img, err := d.picture(ctx)
 	var images []Image
-	if err == nil {
-		images, err = d.encode(img)
+	var err error
+	if d.Encode != "" {
+		images, err = d.convert(ctx)
+	} else {
+		images, err = d.show(ctx)
 	}
 	r := Result{Images: images, Facts: d.facts.clean(), Peak: peak(), Lacks: d.cell.Lacks()}
 	if err != nil {
@@ -74,6 +76,15 @@ func (d *decoder) result(ctx context.Context) Result {
 		}
 	}
 	return r
+}
+
+// show makes the sizes of the picture that the object is, or has.
+func (d *decoder) show(ctx context.Context) ([]Image, error) {
+	img, err := d.picture(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return d.encode(img)
 }
 
 // most is the largest size that is wanted.
@@ -114,7 +125,7 @@ func (d *decoder) picture(ctx context.Context) (image.Image, error) {
 	case kindText:
 		return d.text(head)
 	case kindSVG:
-		return nil, refusal("SVG is not rendered")
+		return d.svg(ctx)
 	}
 	return nil, refusal("there are no thumbnails of this kind of file")
 }

@@ -111,7 +111,7 @@ func (d *decoder) raster(ctx context.Context, k kind) (image.Image, error) {
 	if x.orientation >= 5 {
 		d.facts.Width, d.facts.Height = d.facts.Height, d.facts.Width
 	}
-	if d.Tools.Vips != "" && k == kindJPEG && pixels >= vipsFrom {
+	if d.Tools.Vips != "" && k == kindJPEG && pixels >= vipsFrom && config.ColorModel != color.GrayModel {
 		if img, err := d.vips(ctx); err == nil {
 			return img, nil // turned upright by it
 		}
@@ -202,7 +202,7 @@ func (d *decoder) encode(img image.Image) ([]Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		images = append(images, Image{Size: size, JPEG: b})
+		images = append(images, Image{Size: size, Data: b})
 	}
 	return images, nil
 }

@@ -27,25 +27,26 @@ func run(ctx context.Context, stdin io.Reader, most int64, program string, args 
 	if errors.Is(err, exec.ErrWaitDelay) {
 		err = nil // it did not want all of its input
 	}
-	if err == nil && out.Len() == 0 {
+	if err == nil && out.b.Len() == 0 {
 		err = errors.New("no output")
 	}
-	return out.Bytes(), err
+	return out.b.Bytes(), err
 }
 
-// capped is a buffer of bounded size.
+// capped is a buffer of bounded size. It has no ReadFrom of the buffer's, which
+// knows no bound.
 type capped struct {
-	bytes.Buffer
+	b    bytes.Buffer
 	most int64
 }
 
 var errTooMuch = errors.New("too much output")
 
 func (c *capped) Write(p []byte) (int, error) {
-	if int64(c.Len()+len(p)) > c.most {
+	if int64(c.b.Len()+len(p)) > c.most {
 		return 0, errTooMuch
 	}
-	return c.Buffer.Write(p)
+	return c.b.Write(p)
 }
 
 // maxOutput is what a program may write: a bitmap of some megapixels.
@@ -54,17 +55,22 @@ const maxOutput = 48 << 20
 // vips has vipsthumbnail make a picture of the largest size, upright and in
 // sRGB.
 func (d *decoder) vips(ctx context.Context) (image.Image, error) {
-	r, err := d.src.whole(maxPicture)
-	if err != nil {
-		return nil, err
-	}
 	size := itoa(d.most())
-	b, err := run(ctx, r, maxOutput, d.Tools.Vips, "stdin", "--size", size+"x"+size+">",
-		"--export-profile", "srgb", "--output", ".jpg[Q=95,strip,background=255]")
-	if err != nil {
-		return nil, err
+	args := []string{"stdin", "--size", size + "x" + size + ">", "--output", ".jpg[Q=95,strip,background=255]"}
+	// What has no profile is sRGB. For a picture in grey that is an error.
+	var failed error
+	for _, profiles := range [][]string{{"--import-profile", "srgb", "--export-profile", "srgb"}, nil} {
+		r, err := d.src.whole(maxPicture)
+		if err != nil {
+			return nil, err
+		}
+		b, err := run(ctx, r, maxOutput, d.Tools.Vips, append(args, profiles...)...)
+		if err == nil {
+			return jpeg.Decode(bytes.NewReader(b))
+		}
+		failed = err
 	}
-	return jpeg.Decode(bytes.NewReader(b))
+	return nil, failed
 }
 
 // heif decodes HEIC and AVIF.

@@ -25,9 +25,12 @@ const MaxRead = 1 << 20
 
 // Job tells the child what to do.
 type Job struct {
-	Size    int64  `json:"size"` // of the object
-	Type    string `json:"type"` // a hint
-	Sizes   []int  `json:"sizes"`
+	Size  int64  `json:"size"` // of the object
+	Type  string `json:"type"` // a hint
+	Sizes []int  `json:"sizes"`
+	// Encode is WebP or AVIF for an object that is a picture of the manager's own
+	// making: it is not decoded for its own sake but encoded in that format.
+	Encode  string `json:"encode,omitempty"`
 	Quality int    `json:"quality"`
 	Limit   int    `json:"limit"`  // bytes of one image
 	Memory  int64  `json:"memory"` // bytes that the process may have
@@ -37,7 +40,7 @@ type Job struct {
 
 // Tools are the paths of programs of the system, "" for one that is not there.
 type Tools struct {
-	FFmpeg, FFprobe, Vips, PDF string
+	FFmpeg, FFprobe, Vips, PDF, SVG string
 }
 
 // Result is what the child made.
@@ -54,10 +57,10 @@ type Result struct {
 	Peak int64 `json:"peak,omitempty"`
 }
 
-// Image is one size.
+// Image is one size: a JPEG, or what Job.Encode asked for.
 type Image struct {
 	Size int    `json:"size"`
-	JPEG []byte `json:"jpeg"`
+	Data []byte `json:"data"`
 }
 
 // Facts is what was found on the way.

@@ -48,7 +48,7 @@ func FindTools() decode.Tools {
 		}
 		return path
 	}
-	return decode.Tools{FFmpeg: find("ffmpeg"), FFprobe: find("ffprobe"), Vips: find("vipsthumbnail"), PDF: find("pdftoppm")}
+	return decode.Tools{FFmpeg: find("ffmpeg"), FFprobe: find("ffprobe"), Vips: find("vipsthumbnail"), PDF: find("pdftoppm"), SVG: find("rsvg-convert")}
 }
 
 // ErrSource says that the object could not be read.
@@ -128,6 +128,12 @@ func (j *Jail) once(ctx context.Context, job decode.Job, object io.ReaderAt, lim
 	network := decode.Shared
 	if isolations[isolation] != 0 {
 		network = decode.Alone
+	}
+	// The child reads its own program, and those of the system; these may be others.
+	for _, program := range []string{job.Tools.FFmpeg, job.Tools.FFprobe, job.Tools.Vips, job.Tools.PDF, job.Tools.SVG} {
+		if program != "" && !strings.HasPrefix(program, "/usr/") && !strings.Contains(program, ":") {
+			network += ":" + program
+		}
 	}
 	cmd := exec.CommandContext(ctx, j.Command[0], append(slices.Clone(j.Command[1:]), network)...)
 	cmd.Env = []string{fmt.Sprintf("GOMEMLIMIT=%d", job.Memory/4*3), "GOTRACEBACK=none"}

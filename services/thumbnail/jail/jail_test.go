@@ -81,12 +81,12 @@ func images(t *testing.T, r decode.Result, err error) map[int]image.Image {
 	}
 	all := map[int]image.Image{}
 	for _, i := range r.Images {
-		img, err := jpeg.Decode(bytes.NewReader(i.JPEG))
+		img, err := jpeg.Decode(bytes.NewReader(i.Data))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b := img.Bounds(); b.Dx() > i.Size || b.Dy() > i.Size || len(i.JPEG) > 384<<10 {
-			t.Errorf("for %d: %v, %d bytes", i.Size, b, len(i.JPEG))
+		if b := img.Bounds(); b.Dx() > i.Size || b.Dy() > i.Size || len(i.Data) > 384<<10 {
+			t.Errorf("for %d: %v, %d bytes", i.Size, b, len(i.Data))
 		}
 		all[i.Size] = img
 	}

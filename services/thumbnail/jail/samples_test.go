@@ -71,12 +71,17 @@ func similarity(a, b image.Image) float64 {
 	return sum / n
 }
 
-// colours tells how far the average colours of two pictures are apart, in steps
-// of 255: similarity looks at brightness only.
+// colours tells how far the colours of two pictures are apart at the most, in
+// steps of 255, over areas of a sixth of their sides: similarity looks at
+// brightness only.
 func colours(a, b image.Image) float64 {
-	ta, tb := imaging.Resize(a, 1, 1, imaging.Box).NRGBAAt(0, 0), imaging.Resize(b, 1, 1, imaging.Box).NRGBAAt(0, 0)
-	d := func(x, y uint8) float64 { return math.Abs(float64(x) - float64(y)) }
-	return max(d(ta.R, tb.R), d(ta.G, tb.G), d(ta.B, tb.B))
+	const n = 6
+	ta, tb := imaging.Resize(a, n, n, imaging.Box), imaging.Resize(b, n, n, imaging.Box)
+	most := 0.0
+	for i := range ta.Pix {
+		most = max(most, math.Abs(float64(ta.Pix[i])-float64(tb.Pix[i])))
+	}
+	return most
 }
 
 func encoded(t *testing.T, encode func(*bytes.Buffer) error) []byte {
@@ -207,11 +212,26 @@ func samples() []sample {
 		{"flac", "audio/flac", tone(".flac"), nil, decode.Facts{Duration: 6000}},
 		{"wav", "audio/wav", tone(".wav"), nil, decode.Facts{Duration: 6000}},
 		{"m4a", "audio/mp4", tone(".m4a"), nil, decode.Facts{}},
+		{"svg", "image/svg+xml", func(t *testing.T) []byte { need(t, "rsvg-convert"); return []byte(someSVG) }, drawn(), decode.Facts{}},
+		{"svg-by-vips", "image/svg+xml", func(t *testing.T) []byte { need(t, "vipsthumbnail"); return []byte(someSVG) }, drawn(), decode.Facts{}},
 		{"pdf", "application/pdf", func(t *testing.T) []byte { need(t, "pdftoppm"); return somePDF() }, nil, decode.Facts{}},
 		{"text", "text/plain", func(*testing.T) []byte {
 			return []byte("package main\n\nimport \"fmt\"\n\nfunc main() {\n\tfmt.Println(\"Grüße, κόσμε, мир\") // " + strings.Repeat("long ", 40) + "\n}\n")
 		}, nil, decode.Facts{}},
 	}
+}
+
+// someSVG is small by what it says, and drawn as large as it is wanted.
+const someSVG = `<?xml version="1.0"?>
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 160 120" width="16" height="12">
+<rect width="160" height="120" fill="#3060c0"/><rect x="10" y="10" width="60" height="40" fill="#e0b020"/><rect x="90" y="70" width="60" height="40" fill="#c02020"/></svg>`
+
+// drawn is what someSVG says.
+func drawn() image.Image {
+	img := imaging.New(1600, 1200, color.NRGBA{0x30, 0x60, 0xc0, 255})
+	draw.Draw(img, image.Rect(100, 100, 700, 500), image.NewUniform(color.NRGBA{0xe0, 0xb0, 0x20, 255}), image.Point{}, draw.Src)
+	draw.Draw(img, image.Rect(900, 700, 1500, 1100), image.NewUniform(color.NRGBA{0xc0, 0x20, 0x20, 255}), image.Point{}, draw.Src)
+	return img
 }
 
 // somePDF is a page with a red square in it.
