@@ -69,8 +69,8 @@ func (s *Store) Users(ctx context.Context, query string, limit int) (users []clo
 	}
 	err = s.query(ctx, func(q querier) error {
 		users, err = rows(ctx, q, func(row scanner) (cloud.User, error) { return scanUser(row) },
-			`SELECT `+userColumns+` FROM users u WHERE instr(u.name_key, ?) > 0 ORDER BY u.name_key LIMIT ?`,
-			meta.FoldName(query), limit)
+			`SELECT `+userColumns+` FROM users u WHERE u.name_key LIKE ? ESCAPE '\' ORDER BY u.name_key LIMIT ?`,
+			"%"+likeEscape.Replace(meta.FoldName(query))+"%", limit)
 		return err
 	})
 	return users, err

@@ -73,7 +73,7 @@ func fromOptional(us sql.NullInt64) time.Time {
 
 // TouchAppPassword implements meta.AppPasswords.
 func (s *Store) TouchAppPassword(ctx context.Context, id int64, used time.Time) error {
-	return s.update(ctx, func(tx querier) error {
+	return s.amend(ctx, func(tx querier) error {
 		return one(changed(ctx, tx, `UPDATE app_passwords SET used_at = ? WHERE id = ?`, used.UnixMicro(), id))
 	})
 }

@@ -3,27 +3,10 @@ package sqlmeta
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
-	"net/url"
-	"slices"
-	"strings"
 	"time"
 
-	"modernc.org/sqlite"
-	lib "modernc.org/sqlite/lib"
-
 	"discordcloud/pkg/cloud"
-)
-
-// SQLite itself waits a tenth of a second for a lock, since it does not see
-// that a context ends; enter waits for the rest. Temporary tables and the journals
-// of big statements go to files, as they do by default: in memory, to delete
-// 100,000 files would take 50 MiB more.
-var (
-	bothPragmas  = []string{"busy_timeout(100)", "foreign_keys(1)", "trusted_schema(0)"}
-	writePragmas = []string{"journal_mode(WAL)", "synchronous(FULL)", "cache_size(-8192)", "journal_size_limit(67108864)"}
-	readPragmas  = []string{"query_only(1)", "cache_size(-2048)"}
 )
 
 // querier is what a pool and a transaction have in common.
@@ -33,63 +16,40 @@ type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-func connect(path string, most int, pragmas []string, params ...string) (*sql.DB, error) {
-	for _, p := range slices.Concat(bothPragmas, pragmas) {
-		params = append(params, "_pragma="+url.QueryEscape(p))
-	}
-	dsn := url.URL{Scheme: "file", Path: path, RawQuery: strings.Join(params, "&")}
-	connector, err := sqlite.NewConnector(dsn.String())
-	if err != nil {
-		return nil, err
-	}
-	db := sql.OpenDB(connector)
-	db.SetMaxOpenConns(most)
-	db.SetMaxIdleConns(most)
-	return db, nil
-}
-
 // query runs f on the reading connections; each statement of f sees the state
 // of its own moment. f may be called again, so it must set what it returns, not
 // add to it.
 func (s *Store) query(ctx context.Context, f func(q querier) error) error {
-	return s.enter(ctx, func() error { return f(s.read) })
+	return s.enter(ctx, func() error { return f(s.engine.speak(s.read)) })
 }
 
 // snapshot runs f in one reading transaction, on the same terms.
 func (s *Store) snapshot(ctx context.Context, f func(q querier) error) error {
-	return s.enter(ctx, func() error {
-		tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-		if err != nil {
-			return err
-		}
-		defer tx.Rollback() // nothing to undo
-		return f(tx)
-	})
+	return s.enter(ctx, func() error { return s.engine.view(ctx, f) })
 }
 
-// update runs f in the one writing transaction, which is durable when update
-// has returned nil, and undone otherwise.
+// update runs f in a writing transaction, which is durable when update has
+// returned nil, and undone otherwise. There is one at a time: what f has read
+// stays so until it has ended. f may be called again, as in query.
 func (s *Store) update(ctx context.Context, f func(tx querier) error) error {
-	if err := s.failure(); err != nil {
+	return s.modify(ctx, true, f)
+}
+
+// amend is update for what may happen beside other changes: f begins with the
+// UPDATE of a row that holds up all who would be in its way.
+func (s *Store) amend(ctx context.Context, f func(tx querier) error) error {
+	return s.modify(ctx, false, f)
+}
+
+func (s *Store) modify(ctx context.Context, alone bool, f func(tx querier) error) error {
+	if err := s.engine.failure(); err != nil {
 		return err
 	}
-	err := s.enter(ctx, func() error {
-		tx, err := s.write.BeginTx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		defer tx.Rollback() // after Commit without effect
-		if err := f(tx); err != nil {
-			return err
-		}
-		return tx.Commit()
-	})
-	s.distrust(err)
-	return err
+	return s.enter(ctx, func() error { return s.engine.update(ctx, alone, f) })
 }
 
-// enter runs call while the store is open, again while another program keeps
-// the file locked, and gives its error a kind.
+// enter runs call while the store is open, again while the database is in
+// trouble that passes, and gives its error a kind.
 func (s *Store) enter(ctx context.Context, call func() error) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -99,7 +59,7 @@ func (s *Store) enter(ctx context.Context, call func() error) error {
 	deadline := time.Now().Add(s.busy)
 	for {
 		err := call()
-		if !isBusy(err) || time.Now().After(deadline) {
+		if err == nil || ctx.Err() != nil || !s.engine.passing(err) || time.Now().After(deadline) {
 			return s.classify(ctx, err)
 		}
 		wait := time.NewTimer(20 * time.Millisecond)
@@ -112,23 +72,17 @@ func (s *Store) enter(ctx context.Context, call func() error) error {
 	}
 }
 
-// failure is the error for every write after one that the disk refused.
-func (s *Store) failure() error {
-	if err := s.broken.Load(); err != nil {
-		return fmt.Errorf("%w: a write to the database failed before: %w", cloud.ErrUnavailable, *err)
+// inTransaction runs f in a transaction, which is undone if f fails.
+func inTransaction(ctx context.Context, db *sql.DB, o *sql.TxOptions, f func(tx *sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, o)
+	if err != nil {
+		return err
 	}
-	return nil
-}
-
-// distrust remembers that the disk refused a write. What the kernel threw away
-// after a failed fsync cannot be known, so nothing is acknowledged any more
-// until the file is opened again.
-func (s *Store) distrust(err error) {
-	if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == lib.SQLITE_IOERR {
-		if s.broken.CompareAndSwap(nil, &err) {
-			s.log.Error("database takes no more writes", "err", err)
-		}
+	defer tx.Rollback() // after Commit without effect
+	if err := f(tx); err != nil {
+		return err
 	}
+	return tx.Commit()
 }
 
 // rows gathers what a query gives.

@@ -146,7 +146,7 @@ func (c copier) overwrite(ctx context.Context, from, to cloud.Entry, r *meta.Cop
 	if err := permit(c.allow, to); err != nil {
 		return err
 	}
-	if err := exec(ctx, c.Tx, `UPDATE entries SET object_id = ?, size = ?, type = ?, has_thumbnail = 0, updated_at = ?, modified_at = ?
+	if err := exec(ctx, c.Tx, `UPDATE entries SET object_id = ?, size = ?, type = ?, has_thumbnail = FALSE, updated_at = ?, modified_at = ?
 		WHERE id = ?`, from.Object[:], from.Size, from.Type, c.now, from.ModifiedAt.UnixMicro(), to.ID); err != nil {
 		return err
 	}
@@ -209,7 +209,7 @@ func (c copier) insert(ctx context.Context, from cloud.Entry, parent cloud.Entry
 		SELECT c.new, p.space, p.name, p.value FROM copied c JOIN properties p ON p.entry_id = c.old`); err != nil {
 		return err
 	}
-	if err := c.Tx.QueryRowContext(ctx, `SELECT COALESCE(SUM(e.kind = 'file'), 0), COALESCE(SUM(e.kind = 'folder'), 0)
+	if err := c.Tx.QueryRowContext(ctx, `SELECT COUNT(*) FILTER (WHERE e.kind = 'file'), COUNT(*) FILTER (WHERE e.kind = 'folder')
 		FROM copied c JOIN entries e ON e.id = c.new`).Scan(&r.Files, &r.Folders); err != nil {
 		return err
 	}

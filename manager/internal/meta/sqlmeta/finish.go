@@ -117,7 +117,7 @@ func replace(ctx context.Context, p disposal, old cloud.Entry, u upload, f meta.
 		owner, public = u.User, u.Public
 	}
 	if err := exec(ctx, p.tx, `UPDATE entries SET object_id = ?, size = ?, type = ?, owner_id = ?, public = ?,
-		has_thumbnail = 0, updated_at = ?, modified_at = ? WHERE id = ?`,
+		has_thumbnail = FALSE, updated_at = ?, modified_at = ? WHERE id = ?`,
 		u.Object[:], u.Size, f.Type, owner, public, p.now, orStamp(u.ModifiedAt, p.now), old.ID); err != nil {
 		return err
 	}

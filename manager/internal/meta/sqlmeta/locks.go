@@ -14,9 +14,9 @@ const (
 
 	// locksOver are the locks that hold for entry ?1 at ?2.
 	locksOver = `WITH RECURSIVE above (id, own) AS (
-			SELECT ?1, 1
+			SELECT ?1, TRUE
 			UNION
-			SELECT e.parent_id, 0 FROM above a JOIN entries e ON e.id = a.id WHERE e.parent_id IS NOT NULL)
+			SELECT e.parent_id, FALSE FROM above a JOIN entries e ON e.id = a.id WHERE e.parent_id IS NOT NULL)
 		SELECT ` + lockColumns + ` FROM above a JOIN locks l ON l.entry_id = a.id
 		WHERE (a.own OR l.deep) AND l.expires_at > ?2`
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"embed"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +16,8 @@ import (
 
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
+
+var createTable = regexp.MustCompile(`(?m)^CREATE TABLE (\w+)`)
 
 // migration brings the tables from version-1 to version.
 type migration struct {
@@ -44,10 +47,19 @@ func migrations() []migration {
 	return all
 }
 
+// versionTable has a row for each migration that was applied.
+const versionTable = "schema_version"
+
+const makeVersionTable = `CREATE TABLE IF NOT EXISTS ` + versionTable + ` (
+	version    INTEGER NOT NULL PRIMARY KEY,
+	applied_at INTEGER NOT NULL)`
+
 // migrate brings the tables to the newest of the versions, each in a
-// transaction of its own, and gives the versions before and after.
-func migrate(ctx context.Context, db *sql.DB, all []migration, now time.Time) (from, to int, err error) {
-	from, err = schemaVersion(ctx, db)
+// transaction of its own, and gives the versions before and after. Of two
+// processes at once, one does it.
+func migrate(ctx context.Context, e engine, all []migration, now time.Time) (from, to int, err error) {
+	_, db := e.pools()
+	from, err = schemaVersion(ctx, e, db)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -57,7 +69,7 @@ func migrate(ctx context.Context, db *sql.DB, all []migration, now time.Time) (f
 	}
 	to = from
 	for _, m := range all[from:] {
-		if err := m.apply(ctx, db, now); err != nil {
+		if err := m.apply(ctx, e, now); err != nil {
 			return from, to, fmt.Errorf("migrate to version %d: %w", m.version, err)
 		}
 		to = m.version
@@ -67,8 +79,9 @@ func migrate(ctx context.Context, db *sql.DB, all []migration, now time.Time) (f
 
 // sameVersion refuses tables that are not of this program's version: another
 // process uses them, so they must stay as they are.
-func sameVersion(ctx context.Context, db *sql.DB, newest int) error {
-	version, err := schemaVersion(ctx, db)
+func sameVersion(ctx context.Context, e engine, newest int) error {
+	_, db := e.pools()
+	version, err := schemaVersion(ctx, e, db)
 	if err == nil && version != newest {
 		err = cloud.UserErrorf(cloud.ErrInvalid,
 			"the database has tables of version %d and is in use, this program has version %d", version, newest)
@@ -76,37 +89,35 @@ func sameVersion(ctx context.Context, db *sql.DB, newest int) error {
 	return err
 }
 
-func (m migration) apply(ctx context.Context, db *sql.DB, now time.Time) error {
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback() // after Commit without effect
-	if err := exec(ctx, tx, `CREATE TABLE IF NOT EXISTS schema_version (
-		version    INTEGER NOT NULL PRIMARY KEY,
-		applied_at INTEGER NOT NULL)`); err != nil {
-		return err
-	}
-	if err := exec(ctx, tx, m.sql); err != nil {
-		return err
-	}
-	if err := exec(ctx, tx, `INSERT INTO schema_version (version, applied_at) VALUES (?, ?)`, m.version, now.UnixMicro()); err != nil {
-		return err
-	}
-	return tx.Commit()
+func (m migration) apply(ctx context.Context, e engine, now time.Time) error {
+	db, _ := e.pools()
+	return inTransaction(ctx, db, nil, func(tx *sql.Tx) error {
+		if err := e.settle(ctx, tx); err != nil {
+			return err
+		}
+		if at, err := schemaVersion(ctx, e, tx); err != nil || at >= m.version {
+			return err // another process was faster
+		}
+		for _, script := range []string{makeVersionTable, m.sql} {
+			if err := exec(ctx, tx, e.migration(script)); err != nil {
+				return err
+			}
+		}
+		if err := exec(ctx, e.speak(tx), `INSERT INTO schema_version (version, applied_at) VALUES (?, ?)`, m.version, now.UnixMicro()); err != nil {
+			return err
+		}
+		return e.guard(ctx, tx)
+	})
 }
 
-// schemaVersion is the version of the tables, 0 for an empty file. A file with
-// tables of others is ErrCorrupt.
-func schemaVersion(ctx context.Context, db *sql.DB) (int, error) {
-	tables, err := rows(ctx, db, scanID[string], `SELECT name FROM sqlite_schema WHERE type = 'table'`)
-	if err != nil || len(tables) == 0 {
+// schemaVersion is the version of the tables, 0 where there are none. Tables of
+// others are ErrCorrupt.
+func schemaVersion(ctx context.Context, e engine, q querier) (int, error) {
+	tables, err := e.tables(ctx, q)
+	if err != nil || !slices.Contains(tables, versionTable) {
 		return 0, err
 	}
-	if !slices.Contains(tables, "schema_version") {
-		return 0, fmt.Errorf("%w: it holds tables of another program", cloud.ErrCorrupt)
-	}
 	var version int
-	err = db.QueryRowContext(ctx, `SELECT COALESCE(MAX(version), 0) FROM schema_version`).Scan(&version)
+	err = q.QueryRowContext(ctx, `SELECT COALESCE(MAX(version), 0) FROM schema_version`).Scan(&version)
 	return version, err
 }

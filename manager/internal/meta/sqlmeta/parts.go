@@ -17,7 +17,11 @@ const leavesPage = 128
 // AddPart implements meta.Uploads.
 func (s *Store) AddPart(ctx context.Context, id cloud.UploadID, part int64, chunks []meta.Stored) error {
 	chunks = slices.SortedFunc(slices.Values(chunks), func(a, b meta.Stored) int { return cmp.Compare(a.Offset, b.Offset) })
-	err := s.update(ctx, func(tx querier) error {
+	err := s.amend(ctx, func(tx querier) error {
+		// First, so that who ends the upload waits for this, or this for him.
+		if err := exec(ctx, tx, `UPDATE uploads SET touched_at = ? WHERE id = ? AND state = 'running'`, s.stamp(), id); err != nil {
+			return err
+		}
 		u, err := getUpload(ctx, tx, id)
 		if err != nil {
 			return err
@@ -41,7 +45,7 @@ func (s *Store) AddPart(ctx context.Context, id cloud.UploadID, part int64, chun
 				return err
 			}
 		}
-		return exec(ctx, tx, `UPDATE uploads SET touched_at = ? WHERE id = ?`, s.stamp(), id)
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("add part %d to upload %s: %w", part, id, err)
@@ -167,8 +171,8 @@ func checkComplete(ctx context.Context, q querier, u upload) error {
 		chunks, gaps int
 		end          int64
 	)
-	if err := q.QueryRowContext(ctx, `SELECT COUNT(*), COALESCE(SUM(start <> before), 0), COALESCE(MAX(start + size), 0)
-		FROM (SELECT start, size, LAG(start + size, 1, 0) OVER (ORDER BY start) AS before FROM chunks WHERE object_id = ?)`,
+	if err := q.QueryRowContext(ctx, `SELECT COUNT(*), COUNT(*) FILTER (WHERE start <> before), COALESCE(MAX(start + size), 0)
+		FROM (SELECT start, size, COALESCE(LAG(start + size) OVER (ORDER BY start), 0) AS before FROM chunks WHERE object_id = ?) placed`,
 		u.Object[:]).Scan(&chunks, &gaps, &end); err != nil {
 		return err
 	}

@@ -3,125 +3,94 @@
 package sqlmeta_test
 
 import (
+	"database/sql"
+	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
+
+	"discordcloud/manager/internal/meta"
+	"discordcloud/manager/internal/meta/metatest"
+	"discordcloud/manager/internal/meta/sqlmeta"
+	"discordcloud/pkg/cloud"
+	"discordcloud/pkg/pgtest"
 )
 
-// postgres is a server of its own on a socket in a temporary folder.
-type postgres struct {
-	t   *testing.T
-	bin string
-	dir string
-	as  *syscall.Credential // root must not run it
-}
+const postgresScript = "../../../../database.sql"
 
-// startPostgres starts a server, or skips the test where there is none; with
-// CI=true nothing may be missing.
-func startPostgres(t *testing.T) *postgres {
+// wipe empties all tables but that of versions, and makes what migrations put in.
+const wipe = `SET session_replication_role = replica;
+	DO $$
+	DECLARE one RECORD;
+	BEGIN
+		FOR one IN SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_name <> 'schema_version' LOOP
+			EXECUTE format('DELETE FROM %I', one.table_name);
+		END LOOP;
+		FOR one IN SELECT sequence_name FROM information_schema.sequences WHERE sequence_schema = 'public' LOOP
+			EXECUTE format('ALTER SEQUENCE %I RESTART', one.sequence_name);
+		END LOOP;
+	END $$;
+	INSERT INTO entries (id, parent_id, name, name_key, kind, public, created_at, updated_at, modified_at, trash_id)
+	VALUES (0, NULL, '', '', 'folder', TRUE, 0, 0, 0, NULL), (-1, -1, '', '', 'folder', FALSE, 0, 0, 0, -1);
+	INSERT INTO space (user_id) VALUES (0)`
+
+// opener gives one folder after another an empty database: to wipe one costs much
+// less than to make tables.
+func opener(t *testing.T, url string) metatest.Open {
 	t.Helper()
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // Debian keeps it out of PATH
-	if err != nil || len(found) == 0 {
-		path, err := exec.LookPath("initdb")
-		if err != nil {
-			missing(t, "no PostgreSQL server (Debian: apt-get install postgresql)")
-		}
-		found = []string{path}
-	}
-	p := &postgres{t: t, bin: filepath.Dir(found[len(found)-1])}
-	// A socket's path must be short, so it is not below t.TempDir.
-	if p.dir, err = os.MkdirTemp("", "pg"); err != nil {
+	openPostgres(t, url).Close()
+	db, err := sql.Open("pgx", url)
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(p.dir) })
-	if os.Getuid() == 0 {
-		p.as = p.unprivileged()
+	t.Cleanup(func() { db.Close() })
+	last := ""
+	return func(t testing.TB, dir string) meta.Store {
+		t.Helper()
+		if dir != last {
+			if _, err := db.ExecContext(t.Context(), wipe); err != nil {
+				t.Fatal(err)
+			}
+		}
+		last = dir
+		return openPostgres(t, url)
 	}
-	p.run("initdb", "-D", p.dir+"/data", "-U", "owner", "--auth=trust", "--no-sync", "--no-locale", "-E", "UTF8")
-	options := fmt.Sprintf("-c listen_addresses= -c unix_socket_directories=%s -c fsync=off", p.dir)
-	p.run("pg_ctl", "-D", p.dir+"/data", "-w", "-l", p.dir+"/log", "-o", options, "start")
-	t.Cleanup(func() { p.run("pg_ctl", "-D", p.dir+"/data", "-w", "-m", "immediate", "stop") })
-	return p
 }
 
-func missing(t *testing.T, what string) {
+func openPostgres(t testing.TB, url string) *sqlmeta.Store {
 	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
-}
-
-// unprivileged gives the folder to another user, who runs the server.
-func (p *postgres) unprivileged() *syscall.Credential {
-	p.t.Helper()
-	for _, name := range []string{"postgres", "nobody"} {
-		u, err := user.Lookup(name)
-		if err != nil {
-			continue
-		}
-		uid, _ := strconv.Atoi(u.Uid)
-		gid, _ := strconv.Atoi(u.Gid)
-		if err := os.Chown(p.dir, uid, gid); err != nil {
-			p.t.Fatal(err)
-		}
-		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	}
-	missing(p.t, "no user to run PostgreSQL as")
-	return nil
-}
-
-// command is a program of PostgreSQL, run in its folder without a terminal.
-func (p *postgres) command(name string, args ...string) *exec.Cmd {
-	c := exec.CommandContext(p.t.Context(), filepath.Join(p.bin, name), args...)
-	if p.t.Context().Err() != nil { // the test is over, the server must still stop
-		c = exec.Command(filepath.Join(p.bin, name), args...)
-	}
-	c.Dir, c.Env = p.dir, []string{"LC_ALL=C", "PATH=/usr/bin:/bin"}
-	c.SysProcAttr = &syscall.SysProcAttr{Credential: p.as}
-	return c
-}
-
-func (p *postgres) run(name string, args ...string) {
-	p.t.Helper()
-	// Into a file: the server would keep a pipe open.
-	out, err := os.CreateTemp(p.t.TempDir(), name)
+	s, err := sqlmeta.Open(t.Context(), sqlmeta.Options{URL: url})
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatalf("Open = %v", err)
 	}
-	defer out.Close()
-	c := p.command(name, args...)
-	c.Stdout, c.Stderr = out, out
-	if err := c.Run(); err != nil {
-		text, _ := os.ReadFile(out.Name())
-		p.t.Fatalf("%s: %v\n%s", name, err, text)
-	}
+	return s
 }
 
-// sql runs statements in one connection and gives what they print.
-func (p *postgres) sql(statements string) (string, error) {
-	c := p.command("psql", "-h", p.dir, "-U", "owner", "-d", "postgres", "-qAtX", "-v", "ON_ERROR_STOP=1")
-	c.Stdin = strings.NewReader(statements)
-	out, err := c.CombinedOutput()
-	return strings.TrimSpace(string(out)), err
+func TestPostgres_contract(t *testing.T) {
+	metatest.Run(t, opener(t, pgtest.Start(t).Database("contract")))
 }
+
+// catalogue is what a database says of its tables, without the order of columns:
+// a migration adds one behind all others.
+const catalogue = `SELECT table_name, column_name, data_type, collation_name, is_nullable, is_identity, column_default FROM information_schema.columns
+		WHERE table_schema = 'public' ORDER BY 1, 2;
+	SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1;
+	SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2;
+	SELECT relname, relrowsecurity FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY 1;
+	SELECT MAX(version) FROM schema_version; SELECT id, parent_id, name, kind, public, trash_id FROM entries ORDER BY id;`
 
 func TestSchema_postgresServer(t *testing.T) {
-	p := startPostgres(t)
-	script, err := os.ReadFile("../../../../database.sql")
+	p := pgtest.Start(t)
+	script, err := os.ReadFile(postgresScript)
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.Database("pasted")
 	works := func(statements string) string {
 		t.Helper()
-		out, err := p.sql(statements)
+		out, err := p.SQL("pasted", statements)
 		if err != nil {
 			t.Fatalf("psql: %v\n%s", err, out)
 		}
@@ -129,46 +98,83 @@ func TestSchema_postgresServer(t *testing.T) {
 	}
 	fails := func(statements, why string) {
 		t.Helper()
-		if out, err := p.sql(statements); err == nil || !strings.Contains(out, why) {
+		if out, err := p.SQL("pasted", statements); err == nil || !strings.Contains(out, why) {
 			t.Errorf("%s: %v, %s; want %s", statements, err, out, why)
 		}
 	}
 	works(string(script)) // without the roles of Supabase
-	const catalogue = `SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns
-			WHERE table_schema = 'public' ORDER BY table_name, ordinal_position;
-		SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1;
-		SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2;
-		SELECT * FROM schema_version; SELECT * FROM entries;`
 	first := works(catalogue)
+
+	// The migrations make the same, and find nothing left to do in it.
+	migrated := p.Database("migrated")
+	if err := openPostgres(t, migrated).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := p.SQL("migrated", catalogue); err != nil || out != first {
+		t.Errorf("migrations and database.sql differ (%v):\n%s", err, difference(out, first))
+	}
+	if err := openPostgres(t, p.URL("pasted")).Close(); err != nil {
+		t.Fatal(err)
+	}
+
 	works(`CREATE ROLE anon; CREATE ROLE authenticated; GRANT ALL ON ALL TABLES IN SCHEMA public TO anon, authenticated`)
 	works(string(script)) // and with them
 	if again := works(catalogue); again != first {
-		t.Errorf("the second time made a change:\n%s\n%s", first, again)
+		t.Errorf("the second time made a change:\n%s", difference(again, first))
 	}
 
-	got := strings.Fields(works(`SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relrowsecurity ORDER BY 1`))
-	want := []string{
-		"activity", "app_passwords", "audit", "audit_head", "chunks", "deletions", "entries", "group_members", "group_shares", "jobs", "keys",
-		"locks", "objects", "orphans", "properties", "schema_version", "sessions", "shares", "space", "stars", "thumbnails", "trash", "uploads",
-		"user_groups", "users", "versions",
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("tables with row level security %q, want %q", got, want)
+	tables := strings.Fields(works(`SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY 1`))
+	secured := strings.Fields(works(`SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relrowsecurity ORDER BY 1`))
+	if len(tables) < 20 || !slices.Equal(secured, tables) {
+		t.Errorf("tables with row level security %q, want %q", secured, tables)
 	}
 	for _, role := range []string{"anon", "authenticated"} {
-		for _, name := range want {
+		for _, name := range tables {
 			fails(fmt.Sprintf("SET ROLE %s; SELECT * FROM %s", role, name), "permission denied")
 			fails(fmt.Sprintf("SET ROLE %s; DELETE FROM %s", role, name), "permission denied")
 		}
 	}
 
-	const folder = `INSERT INTO entries (parent_id, name, name_key, kind, created_at, updated_at, modified_at) VALUES (%s, 'a', 'a', '%s', now(), now(), now())`
+	const folder = `INSERT INTO entries (parent_id, name, name_key, kind, created_at, updated_at, modified_at) VALUES (%s, 'a', 'a', '%s', 0, 0, 0)`
 	works(fmt.Sprintf(folder, "0", "folder"))
 	fails(fmt.Sprintf(folder, "0", "folder"), "entries_name")
 	fails(fmt.Sprintf(folder, "NULL", "folder"), "entries_root")
 	fails(fmt.Sprintf(folder, "0", "file"), "entries_content")
 	fails(fmt.Sprintf(folder, "77", "folder"), "entries_parent_id_fkey")
-	fails(`INSERT INTO objects (id, state, size, created_at, state_at) VALUES ('short', 'uploading', 1, now(), now())`, "objects_id")
-	works(`INSERT INTO schema_version VALUES (9999, now())`)
+	fails(`INSERT INTO objects (id, state, size, created_at, state_at) VALUES ('short', 'uploading', 1, 0, 0)`, "objects_id")
+	works(`DELETE FROM schema_version; INSERT INTO schema_version VALUES (1, 0)`)
+	fails(string(script), "older tables")
+	works(`INSERT INTO schema_version VALUES (9999, 0)`)
 	fails(string(script), "newer tables")
+	refusedURL(t, p.URL("pasted"), cloud.ErrInvalid)
+}
+
+// refusedURL checks that a database does not open, with an error of the kind that
+// has a text fit to be shown.
+func refusedURL(t *testing.T, url string, kind error) {
+	t.Helper()
+	s, err := sqlmeta.Open(t.Context(), sqlmeta.Options{URL: url})
+	if err == nil {
+		s.Close()
+	}
+	if _, ok := errors.AsType[*cloud.UserError](err); !ok || !errors.Is(err, kind) {
+		t.Errorf("Open = %v, want %v with a text for people", err, kind)
+	}
+}
+
+// difference gives the lines that only one of two texts has.
+func difference(got, want string) string {
+	a, b := strings.Split(got, "\n"), strings.Split(want, "\n")
+	var out []string
+	for _, line := range a {
+		if !slices.Contains(b, line) {
+			out = append(out, "+ "+line)
+		}
+	}
+	for _, line := range b {
+		if !slices.Contains(a, line) {
+			out = append(out, "- "+line)
+		}
+	}
+	return strings.Join(out, "\n")
 }

@@ -64,8 +64,8 @@ func (s *Store) Search(ctx context.Context, f meta.Find) (page meta.Page, err er
 	if len(f.Types) > 0 {
 		var some []string
 		for _, mime := range f.Types {
-			args = append(args, likeEscape.Replace(mime)+"%")
-			some = append(some, fmt.Sprintf(`e.type LIKE ?%d ESCAPE '\'`, len(args)))
+			args = append(args, likeEscape.Replace(strings.ToLower(mime))+"%")
+			some = append(some, fmt.Sprintf(`LOWER(e.type) LIKE ?%d ESCAPE '\'`, len(args)))
 		}
 		where = append(where, "("+strings.Join(some, " OR ")+")")
 	}

@@ -44,7 +44,7 @@ func (s *Store) Session(ctx context.Context, id string, now time.Time) (t meta.S
 
 // TouchSession implements meta.Accounts.
 func (s *Store) TouchSession(ctx context.Context, id string, used, expires time.Time) error {
-	return s.update(ctx, func(tx querier) error {
+	return s.amend(ctx, func(tx querier) error {
 		return one(changed(ctx, tx, `UPDATE sessions SET used_at = ?, expires_at = ? WHERE id = ?`,
 			used.UnixMicro(), expires.UnixMicro(), id))
 	})

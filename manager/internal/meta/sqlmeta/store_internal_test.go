@@ -33,7 +33,7 @@ func TestMigrate(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	ctx, now := t.Context(), time.Now()
+	ctx, now, e := t.Context(), time.Now(), &sqliteEngine{write: db, read: db}
 	steps := []migration{
 		{1, `CREATE TABLE a (x INTEGER); INSERT INTO a VALUES (1)`},
 		{2, `CREATE TABLE b (x INTEGER); INSERT INTO b SELECT x FROM a; INSERT INTO nowhere VALUES (1)`},
@@ -48,23 +48,23 @@ func TestMigrate(t *testing.T) {
 			t.Errorf("%s: tables %v, %v; want %v", what, got, err, tables)
 		}
 	}
-	from, to, err := migrate(ctx, db, steps, now)
+	from, to, err := migrate(ctx, e, steps, now)
 	if err == nil {
 		t.Error("a migration with a mistake went well")
 	}
 	check("with a mistake", from, to, 0, 1, "a", "schema_version") // nothing of the second is left
 	steps[1].sql = `CREATE TABLE b (x INTEGER); INSERT INTO b SELECT x FROM a`
-	from, to, err = migrate(ctx, db, steps, now)
+	from, to, err = migrate(ctx, e, steps, now)
 	if err != nil {
 		t.Error(err)
 	}
 	check("mended", from, to, 1, 2, "a", "b", "schema_version")
-	from, to, err = migrate(ctx, db, steps, now)
+	from, to, err = migrate(ctx, e, steps, now)
 	if err != nil {
 		t.Error(err)
 	}
 	check("once more", from, to, 2, 2, "a", "b", "schema_version")
-	if _, _, err = migrate(ctx, db, steps[:1], now); !errors.Is(err, cloud.ErrInvalid) {
+	if _, _, err = migrate(ctx, e, steps[:1], now); !errors.Is(err, cloud.ErrInvalid) {
 		t.Errorf("by an older program: %v, want %v", err, cloud.ErrInvalid)
 	}
 }

@@ -69,13 +69,13 @@ func (s *Store) QueueThumbnail(ctx context.Context, object cloud.ObjectID, prior
 		}
 		switch state = t.State; {
 		case t.State == meta.ThumbnailQueued:
-			return exec(ctx, tx, `UPDATE thumbnails SET priority = MAX(priority, ?) WHERE object_id = ?`, priority, object[:])
+			return exec(ctx, tx, `UPDATE thumbnails SET priority = ?1 WHERE object_id = ?2 AND priority < ?1`, priority, object[:])
 		case t.State == meta.ThumbnailFailed && t.Decoder < decoder:
 			state = meta.ThumbnailQueued
 			return exec(ctx, tx, `UPDATE thumbnails SET state = 'queued', attempts = 0, priority = ?, due_at = ? WHERE object_id = ?`,
 				priority, s.stamp(), object[:])
 		case t.State == meta.ThumbnailReady:
-			return exec(ctx, tx, `UPDATE entries SET has_thumbnail = 1 WHERE object_id = ? AND NOT has_thumbnail`, object[:])
+			return exec(ctx, tx, `UPDATE entries SET has_thumbnail = TRUE WHERE object_id = ? AND NOT has_thumbnail`, object[:])
 		}
 		return nil
 	})
@@ -132,7 +132,7 @@ func (s *Store) ReturnThumbnail(ctx context.Context, object cloud.ObjectID, afte
 		if uncounted {
 			back = 1
 		}
-		return exec(ctx, tx, `UPDATE thumbnails SET due_at = ?, attempts = MAX(attempts - ?, 0) WHERE object_id = ? AND state = 'queued'`,
+		return exec(ctx, tx, `UPDATE thumbnails SET due_at = ?1, attempts = CASE WHEN attempts > ?2 THEN attempts - ?2 ELSE 0 END WHERE object_id = ?3 AND state = 'queued'`,
 			after.UnixMicro(), back, object[:])
 	})
 }
@@ -172,7 +172,7 @@ func (s *Store) FinishThumbnail(ctx context.Context, t meta.Thumbnail) (entries 
 		if err := exec(ctx, tx, `UPDATE objects SET preview = ?1 WHERE id = ?2`, t.Preview, t.Object[:]); err != nil {
 			return err
 		}
-		if err := exec(ctx, tx, `UPDATE entries SET has_thumbnail = 1 WHERE object_id = ?`, t.Object[:]); err != nil {
+		if err := exec(ctx, tx, `UPDATE entries SET has_thumbnail = TRUE WHERE object_id = ?`, t.Object[:]); err != nil {
 			return err
 		}
 		entries, err = rows(ctx, tx, func(row scanner) (cloud.Entry, error) { return scanEntry(row) },

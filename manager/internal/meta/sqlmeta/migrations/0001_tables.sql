@@ -73,7 +73,7 @@ CREATE INDEX entries_by_type ON entries (parent_id, kind, type, id, size, public
 CREATE INDEX entries_by_object ON entries (object_id) WHERE object_id IS NOT NULL;
 
 INSERT INTO entries (id, name, name_key, kind, public, created_at, updated_at, modified_at)
-VALUES (0, '', '', 'folder', 1, 0, 0, 0);
+VALUES (0, '', '', 'folder', TRUE, 0, 0, 0);
 
 CREATE TABLE shares (
 	entry_id  INTEGER NOT NULL REFERENCES entries (id) ON DELETE CASCADE,

@@ -1,0 +1,51 @@
+package sqlmeta
+
+import (
+	"context"
+	"database/sql"
+)
+
+// engine is what the two databases do each in its own way. Everything else is
+// written once, in statements that both take.
+type engine interface {
+	// name is what people know the database by.
+	name() string
+	// pools are the connections: one writes and the other reads, or both do both.
+	pools() (write, read *sql.DB)
+	// speak gives a connection or transaction that takes our statements.
+	speak(q querier) querier
+	// view runs f in a transaction that only reads, and sees the state of one
+	// moment.
+	view(ctx context.Context, f func(q querier) error) error
+	// update runs f in a writing transaction, once. It is durable when update has
+	// returned nil, and undone for good otherwise. An alone one sees no other
+	// alone one beside it.
+	update(ctx context.Context, alone bool, f func(tx querier) error) error
+	// failure is an error for every write from now on, nil as long as there is
+	// none.
+	failure() error
+
+	// kindOf is the kind of an error of the engine's own, nil for one without,
+	// and tells whether it is one.
+	kindOf(err error) (kind error, own bool)
+	// cutOff tells whether an error says that a statement was ended by its context.
+	cutOff(err error) bool
+	// passing tells whether the same call may go well a little later.
+	passing(err error) bool
+
+	// inspect looks for damage before the tables are used.
+	inspect(ctx context.Context) error
+	// tables are those that are there, ErrCorrupt if they are another program's.
+	tables(ctx context.Context, q querier) ([]string, error)
+	// settle keeps others from migrating until the transaction ends.
+	settle(ctx context.Context, tx querier) error
+	// migration is a migration in the engine's words, the table of versions too.
+	migration(script string) string
+	// guard closes tables to everybody but their owner.
+	guard(ctx context.Context, tx querier) error
+	// ready ends opening: what it has changed is durable then.
+	ready(ctx context.Context) error
+	// check gives a line for each fault that the engine finds in itself.
+	check(ctx context.Context, q querier) ([]string, error)
+	close() error
+}
