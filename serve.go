@@ -33,7 +33,7 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 	listen, secrets, dis, box, read := a.listenSettings(), a.secretSettings(), a.discordSettings(), a.sandboxSettings(), a.readSettings()
 	services := a.uploadServices()
 	previews, previewCapacity, thumbs := a.thumbnailServices(), a.thumbnailCapacity(), a.thumbnailSettings()
-	memory, capacity := a.uploadMemory(), a.capacity()
+	memory, capacity, retention := a.uploadMemory(), a.capacity(), a.retention()
 	a.needSomeSecrets(secrets)
 	if err := a.checked(); err != nil {
 		return err
@@ -72,6 +72,7 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 	if err := thumbs.configure(&cfg, log.With("part", "thumbnails")); err != nil {
 		return err
 	}
+	cfg.Retention = retention
 
 	var uploads []*upload.Service
 	cfg.Mounts = map[string]http.Handler{}
@@ -145,7 +146,7 @@ func (managerCmd) Run(a *app, ctx *runContext) error {
 	listen, secrets, dis, read := a.listenSettings(), a.secretSettings(), a.discordSettings(), a.readSettings()
 	a.env.Need(secretNames...)
 	a.env.Need("DISCORD_BOT_TOKEN")
-	thumbs := a.thumbnailSettings()
+	thumbs, retention := a.thumbnailSettings(), a.retention()
 	if err := a.checked(); err != nil {
 		return err
 	}
@@ -164,6 +165,7 @@ func (managerCmd) Run(a *app, ctx *runContext) error {
 	if err := thumbs.configure(&cfg, log.With("part", "thumbnails")); err != nil {
 		return err
 	}
+	cfg.Retention = retention
 	m, err := newManager(ctx, cfg)
 	if err != nil {
 		return err

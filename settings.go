@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"discordcloud/manager"
 	"discordcloud/pkg/config"
 )
 
@@ -212,6 +213,17 @@ func (a *app) uploadServices() int {
 	return a.env.Int("UPLOAD_SERVICES", 3, 0, 32, "upload services in the process of serve")
 }
 
+const day = 24 * time.Hour
+
+// retention is what a manager keeps of what people delete and replace.
+func (a *app) retention() manager.Retention {
+	return manager.Retention{
+		Trash:      day * time.Duration(a.env.Int("TRASH_DAYS", 30, 0, 3650, "days that deleted files stay in the trash; 0 for no trash")),
+		Versions:   a.env.Int("VERSIONS", 10, 0, 1000, "former contents that are kept of an overwritten file; 0 for none"),
+		VersionAge: day * time.Duration(a.env.Int("VERSION_DAYS", 30, 0, 3650, "days that a former content is kept; 0 for none")),
+	}
+}
+
 type thumbnailSettings struct {
 	here   bool
 	cache  int64
@@ -251,6 +263,7 @@ func (a *app) declareAll() {
 	a.discordSettings()
 	a.sandboxSettings()
 	a.readSettings()
+	a.retention()
 	a.uploadServices()
 	a.thumbnailServices()
 	a.thumbnailCapacity()

@@ -25,6 +25,7 @@ import (
 	"discordcloud/manager/internal/dav"
 	"discordcloud/manager/internal/dispatch"
 	"discordcloud/manager/internal/event"
+	"discordcloud/manager/internal/gc"
 	"discordcloud/manager/internal/hub"
 	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/meta/sqlmeta"
@@ -80,6 +81,9 @@ type Config struct {
 	Blobs   Blobs
 	Read    object.Limits
 
+	// Retention says what is kept of what people delete and replace.
+	Retention Retention
+
 	// ThumbnailsHere keeps thumbnails below DataDir, not in Blobs.
 	ThumbnailsHere bool
 	ThumbnailCache int64 // bytes of them that are kept below DataDir in any case
@@ -95,6 +99,10 @@ type Config struct {
 	Log     *slog.Logger
 }
 
+// Retention says how long what people delete and replace is kept. The zero value
+// keeps nothing.
+type Retention = meta.Retention
+
 // Manager is an open database with everything around it.
 type Manager struct {
 	cfg      Config
@@ -105,6 +113,7 @@ type Manager struct {
 	hub      *hub.Hub
 	thumbs   *thumbs.Thumbs
 	dav      *dav.Handler
+	expiry   *gc.Expiry
 	server   *http.Server
 }
 
@@ -133,6 +142,8 @@ func (m *Manager) wire(ctx context.Context) error {
 	if err := checkKeys(ctx, m.store, cfg.Keys); err != nil {
 		return err
 	}
+	m.store.SetRetention(cfg.Retention)
+	m.expiry = &gc.Expiry{Store: m.store, Retention: cfg.Retention, Now: time.Now, Log: part(cfg.Log, "gc")}
 	m.auth = auth.New(auth.Options{
 		Store: m.store, Private: cfg.Private, Public: cfg.Public, Bus: m.bus, Log: part(cfg.Log, "auth"),
 	})
@@ -172,7 +183,7 @@ func (m *Manager) wire(ctx context.Context) error {
 		Handler: api.New(api.Options{
 			Auth: m.auth, FS: files, Sockets: m.hub, Mounts: cfg.Mounts, Page: cfg.Page, Bus: m.bus, Thumbs: m.thumbs,
 			DAV: m.dav.Serve, DAVOverHTTP: cfg.DAVOverHTTP,
-			Health: m.store.Ping, Services: m.services, Debug: debug,
+			Health: m.store.Ping, Services: m.services, Debug: debug, Retention: cfg.Retention,
 			LegacyQueryAuth: cfg.LegacyQueryAuth, PublicURL: cfg.PublicURL, PageOrigins: cfg.PageOrigins, TrustedProxies: cfg.TrustedProxies,
 			Log: part(cfg.Log, "http"), Version: cfg.Version,
 		}),
@@ -256,6 +267,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	work.Go(func() error { return m.thumbs.Run(thumbsContext) })
 	work.Go(func() error { return m.auth.Run(background) })
 	work.Go(func() error { return m.dav.Run(background) })
+	work.Go(func() error { return m.expiry.Run(background) })
 
 	served := make(chan error, 1)
 	go func() { served <- m.server.Serve(m.cfg.Listener) }()

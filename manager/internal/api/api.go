@@ -19,6 +19,7 @@ import (
 
 	"discordcloud/manager/internal/auth"
 	"discordcloud/manager/internal/event"
+	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/policy"
 	"discordcloud/manager/internal/serve"
 	"discordcloud/manager/internal/thumbs"
@@ -50,6 +51,8 @@ type Options struct {
 	Health func(context.Context) error
 	// Services lists what is connected; nil is nothing.
 	Services func() []ServiceInfo
+	// Retention is what the store keeps, as the answers tell of it.
+	Retention meta.Retention
 	// Debug gives the state of parts by their name, for administrators.
 	Debug map[string]func() any
 	// LegacyQueryAuth lets clients of version 1 sign in by GET, and show tokens

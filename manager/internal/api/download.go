@@ -49,6 +49,12 @@ func (a *api) sendFile(q *call, e cloud.Entry, inline bool) error {
 	if err != nil {
 		return err
 	}
+	return a.send(q, c, inline)
+}
+
+// send sends an open file.
+func (a *api) send(q *call, c *vfs.Content, inline bool) error {
+	e := c.Entry
 	done, err := a.carried(q)
 	if err != nil {
 		return err

@@ -298,5 +298,9 @@ func (a *api) deleteMany(q *call) error {
 	if err != nil {
 		return err
 	}
-	return q.answer(map[string]any{"files": d.Files, "folders": d.Folders, "bytes": d.Bytes})
+	kept := d.Trash
+	if kept == nil {
+		kept = []cloud.EntryID{}
+	}
+	return q.answer(map[string]any{"files": d.Files, "folders": d.Folders, "bytes": d.Bytes, "trash": kept})
 }

@@ -9,6 +9,7 @@ import (
 
 	"discordcloud/manager/internal/api"
 	"discordcloud/manager/internal/auth"
+	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/policy"
 	"discordcloud/manager/internal/vfs"
 	"discordcloud/pkg/cloud"
@@ -23,6 +24,7 @@ type subject struct {
 	group        cloud.GroupID
 	someone      cloud.UserID
 	link         string // signed, to the file
+	version      meta.VersionID
 	token        string // of who asks; "" for none
 	user         string // somebody else, whose password is known
 }
@@ -133,6 +135,22 @@ var samples = map[string]func(s subject) (target string, body any, on *cloud.Ent
 		return "/api/delete", record{"ids": []cloud.EntryID{s.file.ID}}, &s.file
 	},
 
+	"GET /api/entries/{id}/versions": func(s subject) (string, any, *cloud.Entry) { return target(s.file.ID, "/versions"), nil, &s.file },
+	"GET /api/entries/{id}/versions/{version}/content": func(s subject) (string, any, *cloud.Entry) {
+		return target(s.file.ID, fmt.Sprintf("/versions/%d/content", s.version)), nil, &s.file
+	},
+	"POST /api/entries/{id}/versions/{version}/restore": func(s subject) (string, any, *cloud.Entry) {
+		return target(s.file.ID, fmt.Sprintf("/versions/%d/restore", s.version)), nil, &s.file
+	},
+	"DELETE /api/entries/{id}/versions/{version}": func(s subject) (string, any, *cloud.Entry) {
+		return target(s.file.ID, fmt.Sprintf("/versions/%d", s.version)), nil, &s.file
+	},
+	"GET /api/trash":          func(subject) (string, any, *cloud.Entry) { return "/api/trash", nil, nil },
+	"POST /api/trash/restore": func(subject) (string, any, *cloud.Entry) { return "/api/trash/restore", nil, nil }, // see below
+	"POST /api/trash/purge":   func(subject) (string, any, *cloud.Entry) { return "/api/trash/purge", nil, nil },   // see below
+	"POST /api/trash/empty":   func(subject) (string, any, *cloud.Entry) { return "/api/trash/empty", nil, nil },
+	"GET /api/space":          func(subject) (string, any, *cloud.Entry) { return "/api/space", nil, nil },
+
 	"GET /health": func(subject) (string, any, *cloud.Entry) { return "/health", nil, nil },
 	"GET /login": func(s subject) (string, any, *cloud.Entry) {
 		return "/login" + query("username", s.user, "password", password), nil, nil
@@ -167,6 +185,7 @@ const servicePassword = "the password of the services"
 // policy's table.
 func TestMatrix(t *testing.T) {
 	w := open(t, func(o *api.Options) { o.TrustedProxies = []string{"127.0.0.1"} })
+	w.Store.SetRetention(meta.Retention{Trash: time.Hour, Versions: 3, VersionAge: time.Hour})
 	w.person(t, "root")
 	for _, name := range []string{"owner", "reader", "other", "heir", "deputy", "member"} {
 		w.person(t, name)
@@ -238,6 +257,12 @@ func (w *world) subject(t *testing.T, n int, inherited bool) subject {
 		}
 	}
 	s.file = w.Put(t, owner.Principal, fmt.Sprintf("%s/file%d.txt", s.dir, n), []byte("x"), false)
+	s.file = w.Put(t, owner.Principal, fmt.Sprintf("%s/file%d.txt", s.dir, n), []byte("xy"), false)
+	former, err := w.Store.ListVersions(t.Context(), s.file.ID)
+	if err != nil || len(former) != 1 {
+		t.Fatalf("versions of the file: %v, %v", former, err)
+	}
+	s.version = former[0].ID
 	s.folder = w.Folder(t, owner.Principal, fmt.Sprintf("%s/folder%d", s.dir, n))
 	s.other = w.Put(t, owner.Principal, fmt.Sprintf("/other%d.txt", n), []byte("x"), false)
 	if _, err := w.FS.SetPublic(t.Context(), owner.Principal, s.folder.ID, false); err != nil {
@@ -335,6 +360,8 @@ func (w *world) cell(t *testing.T, rt api.RouteFacts, kind string, sample func(s
 		at += w.spareSession(t, who)
 	case "/api/app-passwords/{id}":
 		at += w.spareAppPassword(t, who)
+	case "/api/trash/restore", "/api/trash/purge": // of his own trash
+		body = record{"ids": []cloud.EntryID{w.spareTrash(t, who, s.n)}}
 	}
 	sep := "?"
 	if strings.Contains(at, "?") {
@@ -403,6 +430,18 @@ func (w *world) spareAppPassword(t *testing.T, who policy.Principal) string {
 		t.Fatal(err)
 	}
 	return fmt.Sprint(p.ID)
+}
+
+// spareTrash is something in the trash of who.
+func (w *world) spareTrash(t *testing.T, who policy.Principal, n int) cloud.EntryID {
+	if who.Role != policy.User {
+		return 1
+	}
+	e := w.Put(t, who, fmt.Sprintf("/trash%d.txt", n), []byte("x"), false)
+	if _, err := w.FS.Delete(t.Context(), who, e.ID); err != nil {
+		t.Fatal(err)
+	}
+	return e.ID
 }
 
 func (w *world) spareSession(t *testing.T, who policy.Principal) string {

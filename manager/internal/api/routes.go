@@ -49,6 +49,10 @@ func (a *api) routes() []route {
 		{method: "POST", path: "/api/entries/{id}/transfer", do: policy.TransferFile, on: byID, handle: a.transfer},
 		{method: "GET", path: "/api/shared-with-me", do: policy.FindEntries, handle: a.sharedWithMe},
 		{method: "GET", path: "/api/shared-by-me", do: policy.FindEntries, handle: a.sharedByMe},
+		{method: "GET", path: "/api/entries/{id}/versions", do: policy.SeeVersions, on: byID, handle: a.versions},
+		{method: "GET", path: "/api/entries/{id}/versions/{version}/content", do: policy.ReadVersion, on: byID, ticket: true, handle: a.versionContent},
+		{method: "POST", path: "/api/entries/{id}/versions/{version}/restore", do: policy.RestoreVersion, on: byID, handle: a.restoreVersion},
+		{method: "DELETE", path: "/api/entries/{id}/versions/{version}", do: policy.DeleteVersion, on: byID, handle: a.deleteVersion},
 		{method: "GET", path: "/api/stars", do: policy.FindEntries, handle: a.stars},
 		{method: "GET", path: "/api/search", do: policy.FindEntries, handle: a.search},
 		{method: "GET", path: "/api/entries/{id}/thumbnail", do: policy.ReadContent, on: byID, ticket: true, free: true, handle: a.thumbnail},
@@ -56,5 +60,10 @@ func (a *api) routes() []route {
 		{method: "POST", path: "/api/copy", do: policy.CopyEntry, on: inBody, body: idList, handle: a.copyMany},
 		{method: "POST", path: "/api/move", do: policy.MoveEntry, on: inBody, body: idList, handle: a.moveMany},
 		{method: "POST", path: "/api/delete", do: policy.DeleteEntry, on: inBody, body: idList, handle: a.deleteMany},
+		{method: "GET", path: "/api/trash", do: policy.ManageTrash, handle: a.trash},
+		{method: "POST", path: "/api/trash/restore", do: policy.ManageTrash, body: idList, handle: a.restoreTrash},
+		{method: "POST", path: "/api/trash/purge", do: policy.ManageTrash, body: idList, handle: a.purgeTrash},
+		{method: "POST", path: "/api/trash/empty", do: policy.ManageTrash, handle: a.emptyTrash},
+		{method: "GET", path: "/api/space", do: policy.SeeSpace, handle: a.space},
 	}
 }

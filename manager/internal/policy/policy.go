@@ -63,6 +63,9 @@ const (
 	// ManageAppPasswords is to make, list and revoke the passwords of programs.
 	ManageAppPasswords Action = "manage-app-passwords"
 	UseDAV             Action = "use-dav"
+	// ManageTrash is to see one's own trash, and to bring back what is in it.
+	ManageTrash Action = "manage-trash"
+	SeeSpace    Action = "see-space" // what one's own files, trash and versions take
 	// about an entry
 	SeeEntry     Action = "see-entry" // that it exists, its name, size, dates
 	ReadContent  Action = "read-content"
@@ -80,6 +83,13 @@ const (
 	ReplaceFile  Action = "replace-file"
 	ShareEntry   Action = "share-entry"
 	TransferFile Action = "transfer-file"
+	// The versions of a file: its former contents.
+	SeeVersions    Action = "see-versions"
+	ReadVersion    Action = "read-version"
+	RestoreVersion Action = "restore-version"
+	DeleteVersion  Action = "delete-version"
+	// PurgeEntry is to delete for good what is in the trash.
+	PurgeEntry Action = "purge-entry"
 )
 
 // need is what somebody must be able to do with the entry.
@@ -134,6 +144,8 @@ var rules = map[Action]rule{
 
 	ManageAppPasswords: {roles: users},
 	UseDAV:             {roles: []Role{AppPassword}},
+	ManageTrash:        {roles: users},
+	SeeSpace:           {roles: users},
 
 	SeeEntry:     {roles: readers, need: read},
 	ReadContent:  {roles: readers, need: read},
@@ -151,6 +163,12 @@ var rules = map[Action]rule{
 	ReplaceFile:  {roles: workers, need: write},
 	ShareEntry:   {roles: users, need: own},
 	TransferFile: {roles: users, need: own},
+
+	SeeVersions:    {roles: users, need: read},
+	ReadVersion:    {roles: []Role{User, TicketHolder}, need: read},
+	RestoreVersion: {roles: users, need: write},
+	DeleteVersion:  {roles: users, need: own},
+	PurgeEntry:     {roles: users, need: own},
 }
 
 // Known tells whether the table has a rule for the action. Routers refuse to

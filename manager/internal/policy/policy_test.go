@@ -98,7 +98,9 @@ func TestCheck_Entries(t *testing.T) {
 		policy.SeeStorage:  {owns.private, "uydddy" + "ddddddd", owns.ownerless, "uydddy" + "ddddddd"}, // of what administrators may read
 		policy.DeleteEntry: writes, policy.ReplaceFile: writes,
 		policy.RenameEntry: arranges, policy.MoveEntry: arranges,
-		policy.ShareEntry: owns, policy.TransferFile: owns,
+		policy.SeeVersions: usersRead, policy.RestoreVersion: writes, policy.DeleteVersion: owns, policy.PurgeEntry: owns,
+		policy.ReadVersion: {"uyyynnynndddd", "uyyyyyynydddd", "uyyyyyynydddd", "uyyyyyynydddd"}, // a link is to the content of one time
+		policy.ShareEntry:  owns, policy.TransferFile: owns,
 		policy.ReadJob: {"udddddddddddn", "udddddddddddn", "udddddddddddn", "udddddddddddn"}, // without a job; see TestCheck_Job
 	}
 	for _, do := range policy.Actions() {
@@ -161,7 +163,7 @@ func TestCheck_Root(t *testing.T) {
 		want := byte('d')
 		switch do {
 		case policy.SeeEntry, policy.ReadContent, policy.ListFolder, policy.IssueTicket, policy.SignLink, policy.AddTo,
-			policy.StarEntry, policy.CopyEntry, policy.SeeStorage:
+			policy.StarEntry, policy.CopyEntry, policy.SeeStorage, policy.SeeVersions, policy.ReadVersion:
 			want = 'y'
 		}
 		if got := letter(t, policy.Check(user, do, root)); got != want {
@@ -185,6 +187,7 @@ func TestCheck_Others(t *testing.T) {
 		policy.SeeSelf: users, policy.ChangePassword: users, policy.ManageSessions: users, policy.FindUsers: users, policy.FindEntries: users,
 		policy.Connect: users, policy.SeeServices: users, policy.Upload: users,
 		policy.Register: admins, policy.ManageGroups: "udydddd", policy.ManageUsers: admins, policy.SeeDebug: admins,
+		policy.ManageTrash: users, policy.SeeSpace: users,
 		policy.Serve: services, policy.ManageAppPasswords: users, policy.UseDAV: "udddddd", // see TestCheck_AppPassword
 	}
 	for _, do := range policy.Actions() {

@@ -16,7 +16,8 @@ import (
 func (s *Store) SetRetention(r meta.Retention) { s.retention.Store(&r) }
 
 // discard moves what is doomed to the trash. A name in the trash is the entry's
-// number, which is taken once.
+// number, which is taken once. Locks and passwords for what goes end with it, as
+// if it went for good.
 func (p disposal) discard(ctx context.Context, d meta.Deleted) error {
 	by := owner(p.by)
 	for i, e := range d.Top {
@@ -29,6 +30,7 @@ func (p disposal) discard(ctx context.Context, d meta.Deleted) error {
 	}
 	for _, change := range []string{
 		`DELETE FROM locks WHERE entry_id IN (SELECT id FROM doomed)`,
+		`DELETE FROM app_passwords WHERE entry_id IN (SELECT id FROM doomed)`,
 		`UPDATE entries SET trash_id = (SELECT d.top FROM doomed d WHERE d.id = entries.id) WHERE id IN (SELECT id FROM doomed)`,
 		`UPDATE entries SET parent_id = -1, name = CAST(id AS TEXT), name_key = CAST(id AS TEXT) WHERE id IN (SELECT top FROM doomed)`,
 		`DELETE FROM doomed`,
