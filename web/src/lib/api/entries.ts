@@ -11,6 +11,10 @@ export const lookup = (c: Client, names: readonly string[], signal?: AbortSignal
 
 export const entry = (c: Client, id: number, signal?: AbortSignal) => c.call<Located>(`/api/entries/${id}`, { signal });
 
+/** A picture of a file, in whatever format the server keeps them. */
+export const thumbnail = (c: Client, e: Entry, size: 256 | 1024, signal: AbortSignal) =>
+  c.bytes(`/api/entries/${e.id}/thumbnail?size=${size}`, { signal });
+
 export type Page = { sort: Sort; order: Order; after?: string; limit?: number; kind?: 'file' | 'folder' };
 
 export function children(c: Client, id: number, page: Page, signal?: AbortSignal): Promise<Listing> {

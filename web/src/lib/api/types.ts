@@ -13,6 +13,7 @@ export type Entry = {
   hash?: string;
   sha256?: string;
   has_thumbnail: boolean;
+  preview?: string; // a BlurHash
   created_at: string;
   updated_at: string;
   modified_at: string;
@@ -23,7 +24,9 @@ export type Entry = {
 };
 
 export type Place = { id: number; name: string };
-export type Located = { entry: Entry; path: Place[] };
+export type Located = { entry: Entry; path: Place[]; media?: Media };
+/** What is known of pictures, films and sounds. Durations are milliseconds. */
+export type Media = { width?: number; height?: number; duration?: number; taken_at?: string; camera?: string; title?: string; artist?: string; album?: string; codec?: string; pages?: number };
 
 export type Sort = 'name' | 'size' | 'updated_at' | 'type';
 export type Order = 'asc' | 'desc';
