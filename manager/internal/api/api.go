@@ -78,6 +78,9 @@ type ServiceInfo struct {
 	Address  string `json:"address"` // absolute, or a path on this port; "" if clients do not call it
 	Busy     int    `json:"busy"`
 	Capacity int    `json:"capacity"`
+	// Quarantined is a service that has lied about what it stored: it is given
+	// nothing any more.
+	Quarantined bool `json:"quarantined,omitempty"`
 }
 
 type api struct {

@@ -100,7 +100,8 @@ type Dispatcher struct {
 	attached int       // services, configured or not
 	pool     pool
 	clients  map[*Client]struct{}
-	services []*Service // that have been configured, oldest first
+	services []*Service          // that have been configured, oldest first
+	liars    map[string]struct{} // addresses of services in quarantine
 	uploads  map[cloud.UploadID]*upload
 	// shutting holds what a service is being told to forget, closed when it has:
 	// until then the upload cannot be opened again, or the service would close
@@ -139,7 +140,7 @@ func New(o Options) *Dispatcher {
 	d := &Dispatcher{
 		Options: o,
 		small:   semaphore.NewWeighted(smallFiles),
-		clients: map[*Client]struct{}{},
+		clients: map[*Client]struct{}{}, liars: map[string]struct{}{},
 		uploads: map[cloud.UploadID]*upload{}, shutting: map[cloud.UploadID]chan struct{}{},
 	}
 	d.left.L = &d.mu

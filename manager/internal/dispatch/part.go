@@ -55,10 +55,15 @@ func (s *Service) partStored(ctx context.Context, p packet.PartStored) (*upload,
 	}
 	d.mu.Unlock()
 	if !held {
-		return nil, cloud.UserErrorf(cloud.ErrNotFound, "this connection does not hold the upload")
+		return nil, errNotHeld
 	}
 	size, ends := endsAt(row, p)
 	chunks, err := u.chunksOf(p, d.Service.Channels, size, row.Parts())
+	if err != nil {
+		return nil, err
+	}
+	done, err := s.check(ctx, u, size, ends, chunks)
+	defer done()
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +112,41 @@ func (s *Service) partStored(ctx context.Context, p packet.PartStored) (*upload,
 		u.kind = t
 	}
 	return u, nil
+}
+
+var errNotHeld = cloud.UserErrorf(cloud.ErrNotFound, "this connection does not hold the upload")
+
+// check reads the part of a service elsewhere back, if it is chosen. done has to be
+// called when the part is recorded, or is not going to be.
+func (s *Service) check(ctx context.Context, u *upload, size int64, ends bool, chunks []meta.Stored) (done func(), err error) {
+	if !s.elsewhere() {
+		return func() {}, nil
+	}
+	d := s.d
+	d.mu.Lock()
+	chosen := u.chosen(ends)
+	u.coming++
+	d.mu.Unlock()
+	done = func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		u.coming--
+	}
+	if !chosen {
+		return done, nil
+	}
+	if err = d.inspect(ctx, u, size, chunks); errors.Is(err, errLie) {
+		s.quarantine(ctx, u.ID, err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case err != nil:
+		u.inspected = false // it was not good: another has to be
+	case u.slot == nil || u.slot.service != s || u.stage != running: // it took its time
+		err = errNotHeld
+	}
+	return done, err
 }
 
 // endsAt is the size of an upload as far as a part of it tells, and whether it

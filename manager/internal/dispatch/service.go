@@ -28,8 +28,11 @@ type Service struct {
 	role     policy.Role
 	address  string
 	capacity int
-	gone     bool  // guarded by d.mu
 	terms    terms // guarded by d.shares.mu
+
+	// Guarded by d.mu:
+	gone        bool
+	quarantined bool // it has lied, and is given nothing
 }
 
 // MaxCapacity is the most uploads that one service takes at once.
@@ -70,10 +73,7 @@ func (s *Service) Configure(ctx context.Context) error {
 		return fmt.Errorf("configure service: %w: it has left", cloud.ErrUnavailable)
 	}
 	d.services = append(d.services, s)
-	d.announce(s.registry(packet.RegistryAdded))
-	if s.role == policy.UploadService {
-		d.pool.add(s, s.capacity)
-	}
+	d.admit(ctx, s)
 	d.Log.InfoContext(ctx, "service connected", "service", s.id, "type", s.kind(), "capacity", s.capacity)
 	return nil
 }
@@ -126,7 +126,9 @@ func (s *Service) Lost(ctx context.Context) {
 			d.interrupt(ctx, u, "the upload service disconnected", true)
 		}
 	}
-	d.announce(s.registry(packet.RegistryRemoved))
+	if !s.quarantined {
+		d.announce(s.registry(packet.RegistryRemoved))
+	}
 	d.Log.InfoContext(ctx, "service disconnected", "service", s.id, "type", s.kind())
 }
 
@@ -137,6 +139,8 @@ type Info struct {
 	Address  string // as the service gave it
 	Busy     int    // uploads on it
 	Capacity int
+	// Quarantined tells that it has lied about what it stored, and is given nothing.
+	Quarantined bool
 }
 
 // Services lists the services that are connected and configured.
@@ -145,7 +149,7 @@ func (d *Dispatcher) Services() []Info {
 	defer d.mu.Unlock()
 	infos := make([]Info, 0, len(d.services))
 	for _, s := range d.services {
-		infos = append(infos, Info{ID: s.id, Type: s.kind(), Address: s.address, Busy: d.busy(s), Capacity: s.capacity})
+		infos = append(infos, Info{ID: s.id, Type: s.kind(), Address: s.address, Busy: d.busy(s), Capacity: s.capacity, Quarantined: s.quarantined})
 	}
 	return infos
 }

@@ -42,9 +42,12 @@ type upload struct {
 	path    string
 	slot    *slot // nil if no service has it
 	stage   stage
-	told    bool   // the end of the stage was told
-	missing int64  // parts
-	kind    string // MIME type by content, "" while it is not known
+	told    bool  // the end of the stage was told
+	missing int64 // parts
+	coming  int64 // parts that a service has reported and that are not recorded yet
+	// inspected tells that a part was chosen to be read back since a service holds it.
+	inspected bool
+	kind      string // MIME type by content, "" while it is not known
 	// hash is what the client says that the file's hash is; zero if it has not.
 	hash cloud.Sum
 }
@@ -61,6 +64,7 @@ func (d *Dispatcher) hold(u *upload, c *Client, sl *slot) {
 
 func (d *Dispatcher) place(u *upload, sl *slot) {
 	u.slot, sl.upload = sl, u
+	u.inspected = false
 }
 
 // drop forgets an upload in memory, and has its service forget it. d.mu is held.

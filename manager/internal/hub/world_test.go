@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -312,7 +313,10 @@ func (w *world) debug(key string) int {
 }
 
 // snowflakes is a store in memory whose references look like Discord's.
-type snowflakes struct{ *memblob.Store }
+type snowflakes struct {
+	*memblob.Store
+	down atomic.Bool // nothing can be read
+}
 
 var _ blob.Store = (*snowflakes)(nil)
 
@@ -325,6 +329,9 @@ func (s *snowflakes) Put(ctx context.Context, b blob.Body) (cloud.Ref, error) {
 }
 
 func (s *snowflakes) Get(ctx context.Context, ref cloud.Ref, off, n int64) (io.ReadCloser, error) {
+	if s.down.Load() {
+		return nil, cloud.ErrUnavailable
+	}
 	ref.Channel = strings.TrimPrefix(ref.Channel, prefix)
 	ref.Message = strings.TrimPrefix(ref.Message, prefix)
 	ref.Attachment = strings.TrimPrefix(ref.Attachment, prefix)
