@@ -21,11 +21,11 @@ type adminCmd struct {
 }
 
 func (a *app) openAdmin(ctx *runContext) (*manager.Admin, error) {
-	log, dir := a.logger(), a.dataDir()
+	log, dir, database := a.logger(), a.dataDir(), a.databaseURL()
 	if err := a.checked(); err != nil {
 		return nil, err
 	}
-	return manager.OpenAdmin(ctx, dir, log)
+	return manager.OpenAdmin(ctx, dir, database, log)
 }
 
 // password reads one line; a person is told what to type.

@@ -29,7 +29,7 @@ type serveCmd struct{}
 // manager, and upload services that dial it as separate ones would.
 func (serveCmd) Run(a *app, ctx *runContext) error {
 	log := a.logger()
-	dir := a.dataDir()
+	dir, database := a.dataDir(), a.databaseURL()
 	listen, secrets, dis, box, read := a.listenSettings(), a.secretSettings(), a.discordSettings(), a.sandboxSettings(), a.readSettings()
 	services := a.uploadServices()
 	previews, previewCapacity, thumbs := a.thumbnailServices(), a.thumbnailCapacity(), a.thumbnailSettings()
@@ -101,6 +101,7 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 		}
 		makers = append(makers, s)
 	}
+	cfg.DatabaseURL = database
 	m, err := newManager(ctx, cfg)
 	if err != nil {
 		return err
@@ -142,7 +143,7 @@ type managerCmd struct{}
 // Run is a manager alone; every secret must be given.
 func (managerCmd) Run(a *app, ctx *runContext) error {
 	log := a.logger()
-	dir := a.dataDir()
+	dir, database := a.dataDir(), a.databaseURL()
 	listen, secrets, dis, read := a.listenSettings(), a.secretSettings(), a.discordSettings(), a.readSettings()
 	a.env.Need(secretNames...)
 	a.env.Need("DISCORD_BOT_TOKEN")
@@ -166,6 +167,7 @@ func (managerCmd) Run(a *app, ctx *runContext) error {
 		return err
 	}
 	cfg.Retention = retention
+	cfg.DatabaseURL = database
 	m, err := newManager(ctx, cfg)
 	if err != nil {
 		return err

@@ -62,6 +62,15 @@ func (a *app) dataDir() string {
 	return a.env.String("DATA_DIR", defaultDataDir, "where everything is kept that must stay")
 }
 
+// databaseURL is "" for SQLite in the data folder.
+func (a *app) databaseURL() config.Secret {
+	url := a.env.Secret("DATABASE_URL", "a PostgreSQL for the manager, postgres://user:password@host/name; default: SQLite in DATA_DIR")
+	if text := url.Reveal(); text != "" && !manager.IsDatabaseURL(text) {
+		a.env.Problemf("DATABASE_URL", "it must begin with postgres://")
+	}
+	return url
+}
+
 type listenSettings struct {
 	host    string
 	port    int
@@ -258,6 +267,7 @@ func (a *app) thumbnailCapacity() int {
 // declareAll declares every setting of every command, for printing.
 func (a *app) declareAll() {
 	a.dataDir()
+	a.databaseURL()
 	a.listenSettings()
 	a.secretSettings()
 	a.discordSettings()

@@ -3,7 +3,6 @@ package manager
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 
@@ -13,6 +12,7 @@ import (
 	"discordcloud/manager/internal/policy"
 	"discordcloud/manager/internal/vfs"
 	"discordcloud/pkg/cloud"
+	"discordcloud/pkg/config"
 )
 
 // Admin works on the database directly, for the command line. It may be open
@@ -25,21 +25,30 @@ type Admin struct {
 // operator is whoever can run commands beside the database.
 var operator = policy.Principal{Role: policy.User, Name: "operator", Administrator: true}
 
-// OpenAdmin opens the database of an existing data folder. ErrNotFound if there
-// is none: it never makes one.
-func OpenAdmin(ctx context.Context, dataDir string, log *slog.Logger) (*Admin, error) {
-	path := DatabasePath(dataDir)
-	if _, err := os.Stat(path); err != nil {
-		if os.IsNotExist(err) {
-			return nil, cloud.UserErrorf(cloud.ErrNotFound, "no database at %s (DATA_DIR says where)", path)
+// OpenAdmin opens the database of an existing data folder, or the PostgreSQL of a
+// URL. ErrNotFound if there is none: it never makes one.
+func OpenAdmin(ctx context.Context, dataDir string, url config.Secret, log *slog.Logger) (*Admin, error) {
+	o := database(dataDir, url, log)
+	o.Shared = true
+	if o.URL == "" {
+		if err := thereIs(o.Path); err != nil {
+			return nil, err
 		}
-		return nil, fmt.Errorf("%w: %w", fs.ErrInvalid, err)
 	}
-	store, err := sqlmeta.Open(ctx, sqlmeta.Options{Path: path, Shared: true, Log: part(log, "database")})
+	store, err := sqlmeta.Open(ctx, o)
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
 	return &Admin{store: store, auth: auth.New(auth.Options{Store: store, Bus: &event.Bus{}, Log: part(log, "auth")})}, nil
+}
+
+// thereIs is ErrNotFound, with a text, if there is no SQLite file.
+func thereIs(path string) error {
+	_, err := os.Stat(path)
+	if os.IsNotExist(err) {
+		return cloud.UserErrorf(cloud.ErrNotFound, "no database at %s (DATA_DIR says where)", path)
+	}
+	return err
 }
 
 // CreateUser adds a user. ErrExists if the name is taken, ErrInvalid for a name

@@ -63,8 +63,9 @@ type Discord struct {
 // where that is said.
 type Config struct {
 	DataDir         string
-	Listener        net.Listener // closed when the manager ends
-	PublicURL       string       // "" to derive it from requests
+	DatabaseURL     config.Secret // of a PostgreSQL, "" for SQLite in DataDir
+	Listener        net.Listener  // closed when the manager ends
+	PublicURL       string        // "" to derive it from requests
 	PageOrigins     []string
 	TrustedProxies  []string
 	LegacyQueryAuth bool
@@ -120,11 +121,21 @@ type Manager struct {
 // DatabasePath is where a manager keeps SQLite below its data folder.
 func DatabasePath(dataDir string) string { return filepath.Join(dataDir, "discord-cloud.db") }
 
+// IsDatabaseURL tells a URL of a database from the path of a file.
+func IsDatabaseURL(text string) bool {
+	return strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://")
+}
+
+// database says which one to open: PostgreSQL, or SQLite without a URL.
+func database(dataDir string, url config.Secret, log *slog.Logger) sqlmeta.Options {
+	return sqlmeta.Options{URL: url.Reveal(), Path: DatabasePath(dataDir), Log: part(log, "database")}
+}
+
 // New opens the database and checks that the keys are the store's. The caller
 // runs it, which closes it, or closes it.
 func New(ctx context.Context, cfg Config) (*Manager, error) {
 	m := &Manager{cfg: cfg, bus: &event.Bus{}}
-	store, err := sqlmeta.Open(ctx, sqlmeta.Options{Path: DatabasePath(cfg.DataDir), Log: part(cfg.Log, "database")})
+	store, err := sqlmeta.Open(ctx, database(cfg.DataDir, cfg.DatabaseURL, cfg.Log))
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
