@@ -18,6 +18,7 @@ type adminCmd struct {
 	Config        configCmd        `cmd:"" help:"Print the configuration in force, without its secrets."`
 	Thumbnails    thumbnailsCmd    `cmd:"" help:"Show how many thumbnails there are, or have them made again."`
 	Check         checkCmd         `cmd:"" help:"Check the database for damage."`
+	Audit         auditCmd         `cmd:"" help:"Look after the audit log."`
 }
 
 func (a *app) openAdmin(ctx *runContext) (*manager.Admin, error) {
@@ -166,6 +167,27 @@ func (a *app) configTable() string {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", v.Name, def, v.Help)
 	}
 	return b.String()
+}
+
+type auditCmd struct {
+	Verify bool `required:"" help:"Compute its chain of sums again, and print the last: noted elsewhere, it proves later that nothing was changed."`
+}
+
+// Run verifies the audit log, also while the server runs.
+func (auditCmd) Run(a *app, ctx *runContext) error {
+	admin, err := a.openAdmin(ctx)
+	if err != nil {
+		return err
+	}
+	records, sum, fault, err := admin.VerifyAudit(ctx)
+	if err = errors.Join(err, admin.Close()); err != nil {
+		return err
+	}
+	if fault != "" {
+		return fmt.Errorf("the audit log was changed: %s", fault)
+	}
+	_, err = fmt.Fprintf(a.stdout, "the audit log is whole: %d records, the last with the sum %s\n", records, sum)
+	return err
 }
 
 type checkCmd struct{}

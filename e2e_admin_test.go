@@ -50,6 +50,7 @@ func TestEndToEnd_admin(t *testing.T) {
 	want(exitFailed, "not found", "another password\n", "reset-password", "nobody")
 	want(0, "administrator", "", "users")
 	want(0, "sound", "", "check")
+	want(0, "the audit log is whole", "", "audit", "--verify")
 	want(0, "MESSAGE_ENCRYPTION_KEY", "", "config")
 	out, _ := command(t, env, "", "admin", "config")
 	if key := s.setting(t, "MESSAGE_ENCRYPTION_KEY"); strings.Contains(out, key) {

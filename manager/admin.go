@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 
+	"discordcloud/manager/internal/audit"
 	"discordcloud/manager/internal/auth"
 	"discordcloud/manager/internal/event"
 	"discordcloud/manager/internal/meta/sqlmeta"
@@ -39,7 +40,9 @@ func OpenAdmin(ctx context.Context, dataDir string, url config.Secret, log *slog
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	return &Admin{store: store, auth: auth.New(auth.Options{Store: store, Bus: &event.Bus{}, Log: part(log, "auth")})}, nil
+	return &Admin{store: store, auth: auth.New(auth.Options{
+		Store: store, Bus: &event.Bus{}, Log: part(log, "auth"), Audit: &audit.Log{Store: store, Log: part(log, "audit")},
+	})}, nil
 }
 
 // thereIs is ErrNotFound, with a text, if there is no SQLite file.
@@ -64,7 +67,7 @@ func (a *Admin) ResetPassword(ctx context.Context, name, password string) error 
 	if err != nil {
 		return fmt.Errorf("find user %s: %w", name, err)
 	}
-	return a.auth.SetPassword(ctx, c.ID, password)
+	return a.auth.SetPassword(ctx, operator, c.ID, password)
 }
 
 // AppPassword makes a password for programs of a user, confined to a folder
@@ -91,6 +94,14 @@ func (a *Admin) AppPassword(ctx context.Context, user, name, path string, readOn
 // Users lists all users.
 func (a *Admin) Users(ctx context.Context) ([]cloud.User, error) {
 	return a.store.Users(ctx, "", 1<<20)
+}
+
+// VerifyAudit computes the chain of the audit log again. It gives how many records
+// there are, with the sum of the last, and where the chain breaks, "" if it does
+// not.
+func (a *Admin) VerifyAudit(ctx context.Context) (records int64, sum, fault string, err error) {
+	state, err := a.store.VerifyAudit(ctx)
+	return state.Records, state.Sum.String(), state.Fault, err
 }
 
 // Check gives a line for each fault of the database.

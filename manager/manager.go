@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"discordcloud/manager/internal/api"
+	"discordcloud/manager/internal/audit"
 	"discordcloud/manager/internal/auth"
 	"discordcloud/manager/internal/dav"
 	"discordcloud/manager/internal/dispatch"
@@ -155,11 +156,12 @@ func (m *Manager) wire(ctx context.Context) error {
 	}
 	m.store.SetRetention(cfg.Retention)
 	m.expiry = &gc.Expiry{Store: m.store, Retention: cfg.Retention, Now: time.Now, Log: part(cfg.Log, "gc")}
+	log := &audit.Log{Store: m.store, Log: part(cfg.Log, "audit")}
 	m.auth = auth.New(auth.Options{
-		Store: m.store, Private: cfg.Private, Public: cfg.Public, Bus: m.bus, Log: part(cfg.Log, "auth"),
+		Store: m.store, Audit: log, Private: cfg.Private, Public: cfg.Public, Bus: m.bus, Log: part(cfg.Log, "auth"),
 	})
 	source := &object.Source{Blobs: cfg.Blobs, Chunks: m.store, Key: object.RingKeys(cfg.Keys), ReadAhead: cfg.Read}
-	files := &vfs.FS{Store: m.store, Bus: m.bus, Source: source, Ring: cfg.Keys, Log: part(cfg.Log, "vfs")}
+	files := &vfs.FS{Store: m.store, Bus: m.bus, Source: source, Ring: cfg.Keys, Audit: log, Log: part(cfg.Log, "vfs")}
 	m.dispatch = dispatch.New(dispatch.Options{
 		Store: m.store, Ring: cfg.Keys, Blobs: cfg.Blobs, Bus: m.bus,
 		Service: dispatch.ServiceConfig{
@@ -184,7 +186,7 @@ func (m *Manager) wire(ctx context.Context) error {
 	}
 	slices.Sort(mounts)
 	m.hub = hub.New(hub.Options{
-		Auth: m.auth, FS: files, Dispatch: m.dispatch, Bus: m.bus, Thumbs: m.thumbs,
+		Auth: m.auth, FS: files, Dispatch: m.dispatch, Bus: m.bus, Thumbs: m.thumbs, Audit: log,
 		PageOrigins: cfg.PageOrigins, PublicURL: cfg.PublicURL, TrustedProxies: cfg.TrustedProxies, Mounts: mounts,
 		ServicePassword: cfg.ServicePassword.Reveal(), LegacyQueryAuth: cfg.LegacyQueryAuth, Log: part(cfg.Log, "hub"),
 	})

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"discordcloud/manager/internal/api"
+	"discordcloud/manager/internal/audit"
 	"discordcloud/manager/internal/auth"
 	"discordcloud/manager/internal/policy"
 	"discordcloud/manager/internal/vfs/vfstest"
@@ -88,8 +89,9 @@ func open(t testing.TB, change func(*api.Options)) *world {
 	t.Helper()
 	w := &world{World: vfstest.New(t)}
 	log := slog.New(slog.NewTextHandler(&w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	w.FS.Audit = &audit.Log{Store: w.Store, Log: log}
 	w.auth = auth.New(auth.Options{
-		Store: w.Store, Bus: w.Bus, Private: key(), Public: &key().PublicKey, Now: w.clock, Log: log,
+		Store: w.Store, Audit: w.FS.Audit, Bus: w.Bus, Private: key(), Public: &key().PublicKey, Now: w.clock, Log: log,
 		Hash: auth.HashParams{Memory: 8, Passes: 1, Threads: 1},
 	})
 	o := api.Options{Auth: w.auth, FS: w.FS, Bus: w.Bus, Page: page, LegacyQueryAuth: true, Log: log, Version: "test"}

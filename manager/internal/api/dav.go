@@ -69,5 +69,8 @@ func (a *api) admitDAV(r *http.Request) (policy.Principal, error) {
 	if err != nil {
 		return refuse(err)
 	}
+	if peer := a.peer(r).Address; peer.IsValid() {
+		who.Address = peer.String()
+	}
 	return who, policy.Check(who, policy.UseDAV, nil)
 }

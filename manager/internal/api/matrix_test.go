@@ -67,8 +67,10 @@ var samples = map[string]func(s subject) (target string, body any, on *cloud.Ent
 	"DELETE /api/groups/{id}/members/{user}": func(s subject) (string, any, *cloud.Entry) {
 		return group(s, fmt.Sprint("/members/", s.someone)), nil, nil
 	},
-	"GET /api/services": func(subject) (string, any, *cloud.Entry) { return "/api/services", nil, nil },
-	"GET /api/debug":    func(subject) (string, any, *cloud.Entry) { return "/api/debug", nil, nil },
+	"GET /api/audit":        func(subject) (string, any, *cloud.Entry) { return "/api/audit", nil, nil },
+	"GET /api/audit/export": func(subject) (string, any, *cloud.Entry) { return "/api/audit/export?format=csv", nil, nil },
+	"GET /api/services":     func(subject) (string, any, *cloud.Entry) { return "/api/services", nil, nil },
+	"GET /api/debug":        func(subject) (string, any, *cloud.Entry) { return "/api/debug", nil, nil },
 	"POST /api/tickets": func(s subject) (string, any, *cloud.Entry) {
 		return "/api/tickets", record{"purpose": "download", "entry": s.file.ID}, &s.file
 	},

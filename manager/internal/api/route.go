@@ -113,6 +113,9 @@ func (a *api) admit(q *call, rt *route) error {
 	if err != nil {
 		return err
 	}
+	if peer := a.peer(q.r).Address; peer.IsValid() {
+		q.who.Address = peer.String()
+	}
 	if rt.on == nil {
 		return policy.Check(q.who, rt.do, nil)
 	}

@@ -28,6 +28,8 @@ func (a *api) routes() []route {
 		{method: "GET", path: "/api/groups/{id}/members", do: policy.FindUsers, handle: a.members},
 		{method: "PUT", path: "/api/groups/{id}/members/{user}", do: policy.ManageGroups, handle: a.setMember},
 		{method: "DELETE", path: "/api/groups/{id}/members/{user}", do: policy.ManageGroups, handle: a.setMember},
+		{method: "GET", path: "/api/audit", do: policy.SeeAudit, handle: a.audit},
+		{method: "GET", path: "/api/audit/export", do: policy.SeeAudit, handle: a.exportAudit},
 		{method: "GET", path: "/api/services", do: policy.SeeServices, handle: a.services},
 		{method: "GET", path: "/api/debug", do: policy.SeeDebug, handle: a.debug},
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"discordcloud/manager/internal/audit"
 	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/policy"
 	"discordcloud/pkg/cloud"
@@ -25,7 +26,11 @@ func (s *Service) Login(ctx context.Context, name, password string, peer Peer) (
 	if err != nil {
 		return Token{}, err
 	}
-	return s.SignIn(ctx, user, peer)
+	t, err := s.SignIn(ctx, user, peer)
+	if err == nil {
+		s.audit.Add(ctx, byUser(user, peer, audit.SignIn))
+	}
+	return t, err
 }
 
 // prove checks a password within the limits.
@@ -48,6 +53,10 @@ func (s *Service) prove(ctx context.Context, name, password string, peer Peer) (
 		return cloud.User{}, fmt.Errorf("check password: %w", err)
 	}
 	if !ok || found.ID == 0 || found.Disabled {
+		// A name that nobody has may be a password in the wrong field: it is not kept.
+		r := byUser(found.User, peer, audit.SignIn)
+		r.Done = false
+		s.audit.Add(ctx, r)
 		return cloud.User{}, errWrong()
 	}
 	try.right(s.now())
@@ -55,6 +64,11 @@ func (s *Service) prove(ctx context.Context, name, password string, peer Peer) (
 		s.rehash(ctx, found, password)
 	}
 	return found.User, nil
+}
+
+// byUser is a record of what a user did who was not signed in before.
+func byUser(u cloud.User, peer Peer, action string) meta.AuditRecord {
+	return meta.AuditRecord{Action: action, Done: true, User: u.ID, UserName: u.Name, Address: peer.text()}
 }
 
 // credentials finds a user, or makes up one whose password nobody has.
@@ -106,6 +120,11 @@ func (s *Service) CreateFirst(ctx context.Context, code string, local bool, name
 		s.limits.register.giveBack(peer.network())
 	}
 	user, err := s.create(ctx, name, password, true, true)
+	if err == nil {
+		r := byUser(user, peer, audit.UserCreated)
+		r.About = user.Name
+		s.audit.Add(ctx, r)
+	}
 	if err == nil || errors.Is(err, cloud.ErrDenied) { // ErrDenied: somebody else was first
 		s.hasUsers.Store(true)
 	}
@@ -118,7 +137,15 @@ func (s *Service) CreateUser(ctx context.Context, who policy.Principal, name, pa
 	if err := policy.Check(who, policy.ManageUsers, nil); err != nil {
 		return cloud.User{}, err
 	}
-	return s.create(ctx, name, password, admin, false)
+	user, err := s.create(ctx, name, password, admin, false)
+	if err == nil {
+		r := audit.By(who, audit.UserCreated)
+		if r.About = user.Name; admin {
+			r.Detail = "administrator"
+		}
+		s.audit.Add(ctx, r)
+	}
+	return user, err
 }
 
 // LimitRegister counts a refused attempt to register from a peer: ErrLimited
@@ -166,12 +193,16 @@ func (s *Service) ChangePassword(ctx context.Context, name, previous, next strin
 	if err != nil {
 		return cloud.User{}, err
 	}
-	return user, s.replacePassword(ctx, user.ID, next)
+	if err := s.replacePassword(ctx, user.ID, next); err != nil {
+		return cloud.User{}, err
+	}
+	s.audit.Add(ctx, byUser(user, peer, audit.PasswordChanged))
+	return user, nil
 }
 
 // SetPassword replaces a password without asking for the one before: for the
-// command line of whoever runs the server.
-func (s *Service) SetPassword(ctx context.Context, id cloud.UserID, next string) error {
+// command line of whoever runs the server, who is who.
+func (s *Service) SetPassword(ctx context.Context, who policy.Principal, id cloud.UserID, next string) error {
 	user, err := s.store.User(ctx, id)
 	if err != nil {
 		return fmt.Errorf("find user: %w", err)
@@ -179,7 +210,13 @@ func (s *Service) SetPassword(ctx context.Context, id cloud.UserID, next string)
 	if err := checkPassword(user.Name, next); err != nil {
 		return err
 	}
-	return s.replacePassword(ctx, id, next)
+	if err := s.replacePassword(ctx, id, next); err != nil {
+		return err
+	}
+	r := audit.By(who, audit.PasswordChanged)
+	r.About = user.Name
+	s.audit.Add(ctx, r)
+	return nil
 }
 
 func (s *Service) replacePassword(ctx context.Context, id cloud.UserID, next string) error {

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"discordcloud/manager/internal/audit"
 	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/policy"
 	"discordcloud/pkg/cloud"
@@ -64,6 +65,11 @@ func (s *Service) MakeAppPassword(ctx context.Context, who policy.Principal, p A
 	if err != nil {
 		return meta.AppPassword{}, "", fmt.Errorf("make app password: %w", err)
 	}
+	r := audit.On(who, audit.AppPasswordMade, p.Entry, p.Name)
+	if p.ReadOnly {
+		r.Detail = "read-only"
+	}
+	s.audit.Add(ctx, r)
 	return row, text, nil
 }
 
@@ -98,6 +104,9 @@ func (s *Service) RevokeAppPassword(ctx context.Context, who policy.Principal, i
 		return fmt.Errorf("revoke app password: %w", err)
 	}
 	s.publishEnd(who.User, "this app password was revoked", appSession(id))
+	r := audit.By(who, audit.AppPasswordRevoked)
+	r.About = strconv.FormatInt(id, 10)
+	s.audit.Add(ctx, r)
 	return nil
 }
 

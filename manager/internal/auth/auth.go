@@ -24,6 +24,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"discordcloud/manager/internal/audit"
 	"discordcloud/manager/internal/event"
 	"discordcloud/manager/internal/meta"
 	"discordcloud/pkg/cloud"
@@ -50,6 +51,7 @@ type Options struct {
 	Pepper      []byte
 	SessionIdle time.Duration // 0 is 14 days: a session unused so long ends
 	SessionMax  time.Duration // 0 is 90 days: no session and no token is older
+	Audit       *audit.Log    // nil writes nothing down
 	Log         *slog.Logger
 }
 
@@ -60,6 +62,7 @@ type Service struct {
 	now    func() time.Time
 	idle   time.Duration
 	max    time.Duration
+	audit  *audit.Log
 	log    *slog.Logger
 	hasher *hasher
 	signer *signer
@@ -75,7 +78,7 @@ type Service struct {
 // New makes a Service.
 func New(o Options) *Service {
 	s := &Service{
-		store: o.Store, bus: o.Bus, now: o.Now, log: o.Log,
+		store: o.Store, bus: o.Bus, now: o.Now, audit: o.Audit, log: o.Log,
 		idle: o.SessionIdle, max: o.SessionMax,
 		hasher:    newHasher(o.Hash, o.Pepper, runtime.GOMAXPROCS(0)),
 		signer:    newSigner(o.Private, o.Public),
@@ -121,6 +124,14 @@ func (s *Service) Run(ctx context.Context) error {
 type Peer struct {
 	Address netip.Addr // the zero Addr if it is not known
 	Agent   string     // User-Agent
+}
+
+// text is the address, "" if it is not known.
+func (p Peer) text() string {
+	if !p.Address.IsValid() {
+		return ""
+	}
+	return p.Address.Unmap().String()
 }
 
 // network is what limits count as one peer: an IPv4 address, or the /64 that one

@@ -428,7 +428,7 @@ func TestChangePassword(t *testing.T) {
 	mustBe(t, err, cloud.ErrUnauthenticated)
 	_, err = w.Login(t.Context(), "ada", password, home)
 	mustBe(t, err, cloud.ErrUnauthenticated)
-	if err := w.SetPassword(t.Context(), u.ID, password); err != nil {
+	if err := w.SetPassword(t.Context(), policy.Principal{}, u.ID, password); err != nil {
 		t.Fatal(err)
 	}
 	w.signIn(t, "ada")

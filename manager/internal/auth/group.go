@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"discordcloud/manager/internal/audit"
 	"discordcloud/manager/internal/policy"
 	"discordcloud/pkg/cloud"
 )
@@ -46,10 +47,12 @@ func (s *Service) CreateGroup(ctx context.Context, who policy.Principal, name st
 		return cloud.Group{}, err
 	}
 	g, err := s.store.CreateGroup(ctx, name)
-	if err == nil {
-		s.log.InfoContext(ctx, "group created", "group", g.ID, "user", who.User)
+	if err != nil {
+		return cloud.Group{}, err
 	}
-	return g, err
+	s.log.InfoContext(ctx, "group created", "group", g.ID, "user", who.User)
+	s.note(ctx, who, audit.GroupCreated, name, "")
+	return g, nil
 }
 
 // RenameGroup gives a group another name.
@@ -60,7 +63,15 @@ func (s *Service) RenameGroup(ctx context.Context, who policy.Principal, id clou
 	if err := checkGroupName(name); err != nil {
 		return cloud.Group{}, err
 	}
-	return s.store.RenameGroup(ctx, id, name)
+	was, err := s.store.Group(ctx, id)
+	if err != nil {
+		return cloud.Group{}, err
+	}
+	g, err := s.store.RenameGroup(ctx, id, name)
+	if err == nil {
+		s.note(ctx, who, audit.GroupRenamed, was.Name, name)
+	}
+	return g, err
 }
 
 // DeleteGroup removes a group, and with it what was shared with it.
@@ -68,10 +79,15 @@ func (s *Service) DeleteGroup(ctx context.Context, who policy.Principal, id clou
 	if err := policy.Check(who, policy.ManageGroups, nil); err != nil {
 		return err
 	}
+	was, err := s.store.Group(ctx, id)
+	if err != nil {
+		return err
+	}
 	if err := s.store.DeleteGroup(ctx, id); err != nil {
 		return fmt.Errorf("delete group: %w", err)
 	}
 	s.log.InfoContext(ctx, "group deleted", "group", id, "user", who.User)
+	s.note(ctx, who, audit.GroupDeleted, was.Name, "")
 	return nil
 }
 
@@ -80,6 +96,29 @@ func (s *Service) SetMember(ctx context.Context, who policy.Principal, id cloud.
 	if err := policy.Check(who, policy.ManageGroups, nil); err != nil {
 		return err
 	}
-	_, err := s.store.SetMember(ctx, id, user, member)
-	return err
+	g, err := s.store.Group(ctx, id)
+	if err != nil {
+		return err
+	}
+	u, err := s.store.User(ctx, user)
+	if err != nil {
+		return fmt.Errorf("member of a group: %w", err)
+	}
+	changed, err := s.store.SetMember(ctx, id, user, member)
+	if err != nil || !changed {
+		return err
+	}
+	action := audit.MemberAdded
+	if !member {
+		action = audit.MemberRemoved
+	}
+	s.note(ctx, who, action, g.Name, u.Name)
+	return nil
+}
+
+// note writes down what who did with something.
+func (s *Service) note(ctx context.Context, who policy.Principal, action, about, detail string) {
+	r := audit.By(who, action)
+	r.About, r.Detail = about, detail
+	s.audit.Add(ctx, r)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"discordcloud/manager/internal/audit"
 	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/policy"
 	"discordcloud/pkg/cloud"
@@ -106,15 +107,15 @@ func (s *Service) Alive(ctx context.Context, who policy.Principal) error {
 
 // Logout ends the session of who.
 func (s *Service) Logout(ctx context.Context, who policy.Principal) error {
-	return s.end(ctx, who, who.Session, "signed out")
+	return s.end(ctx, who, who.Session, "signed out", audit.SignOut)
 }
 
 // Revoke ends one of the sessions of who. ErrNotFound if it is none of his.
 func (s *Service) Revoke(ctx context.Context, who policy.Principal, id string) error {
-	return s.end(ctx, who, id, "this session was ended")
+	return s.end(ctx, who, id, "this session was ended", audit.SessionEnded)
 }
 
-func (s *Service) end(ctx context.Context, who policy.Principal, id, reason string) error {
+func (s *Service) end(ctx context.Context, who policy.Principal, id, reason, action string) error {
 	if err := policy.Check(who, policy.ManageSessions, nil); err != nil {
 		return err
 	}
@@ -122,6 +123,7 @@ func (s *Service) end(ctx context.Context, who policy.Principal, id, reason stri
 		return fmt.Errorf("end session: %w", err)
 	}
 	s.publishEnd(who.User, reason, id)
+	s.audit.Add(ctx, audit.By(who, action))
 	return nil
 }
 

@@ -27,6 +27,7 @@ import (
 	"sync"
 	"time"
 
+	"discordcloud/manager/internal/audit"
 	"discordcloud/manager/internal/auth"
 	"discordcloud/manager/internal/dispatch"
 	"discordcloud/manager/internal/event"
@@ -43,6 +44,7 @@ type Options struct {
 	FS       *vfs.FS
 	Dispatch *dispatch.Dispatcher
 	Bus      *event.Bus
+	Audit    *audit.Log // nil writes nothing down
 	Log      *slog.Logger
 	// Thumbs gives thumbnail services work; nil has none for them.
 	Thumbs *thumbs.Thumbs

@@ -3,6 +3,8 @@ package hub
 import (
 	"context"
 
+	"discordcloud/manager/internal/audit"
+	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/policy"
 	"discordcloud/manager/internal/thumbs"
 	"discordcloud/pkg/packet"
@@ -26,7 +28,7 @@ func (h *Hub) admitService() bool {
 }
 
 // runService serves a service to the end of its connection.
-func (h *Hub) runService(ctx context.Context, conn *packet.Conn, role policy.Role, address string, capacity int) {
+func (h *Hub) runService(ctx context.Context, conn *packet.Conn, role policy.Role, peer, address string, capacity int) {
 	h.mu.Lock()
 	h.services[conn] = struct{}{}
 	if h.closed {
@@ -41,6 +43,12 @@ func (h *Hub) runService(ctx context.Context, conn *packet.Conn, role policy.Rol
 
 	s := h.Dispatch.NewService(link{conn}, role, address, capacity)
 	log := h.Log.With("service", s.ID())
+	record := meta.AuditRecord{Action: audit.ServiceJoined, Done: true, Address: peer, About: string(role), Detail: address}
+	h.Audit.Add(ctx, record)
+	defer func() {
+		record.Action = audit.ServiceLeft
+		h.Audit.Add(ctx, record)
+	}()
 	configured := make(chan struct{})
 	var worker *thumbs.Worker // of a thumbnail service, once it is configured
 	go func() {               // Run has to read the answer

@@ -158,7 +158,11 @@ func (h *Hub) serveClient(w http.ResponseWriter, r *http.Request, q url.Values, 
 	if err := policy.Check(who, policy.Connect, nil); err != nil {
 		return err
 	}
-	c := &client{hub: h, who: who, version: v, peer: h.peerOf(r), base: h.baseOf(r)}
+	peer := h.peerOf(r)
+	if peer.IsValid() {
+		who.Address = peer.String()
+	}
+	c := &client{hub: h, who: who, version: v, peer: peer, base: h.baseOf(r)}
 	if err := h.admit(c); err != nil {
 		return err
 	}
@@ -203,7 +207,7 @@ func (h *Hub) serveService(w http.ResponseWriter, r *http.Request, q url.Values,
 	}
 	defer h.running.Done()
 	if conn := h.accept(w, r, from, v); conn != nil {
-		h.runService(r.Context(), conn, role, address, capacity)
+		h.runService(r.Context(), conn, role, h.peerOf(r).String(), address, capacity)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"discordcloud/manager/internal/auth"
 	"discordcloud/manager/internal/dispatch"
 	"discordcloud/manager/internal/hub"
+	"discordcloud/manager/internal/policy"
 	"discordcloud/pkg/packet"
 )
 
@@ -278,7 +279,7 @@ func TestSignOut(t *testing.T) {
 	}
 	stays.quiet()
 
-	if err := w.auth.SetPassword(t.Context(), u.ID, "correct horse battery"); err != nil {
+	if err := w.auth.SetPassword(t.Context(), policy.Principal{}, u.ID, "correct horse battery"); err != nil {
 		t.Fatal(err)
 	}
 	if got := stays.ended(); got != websocket.StatusNormalClosure {

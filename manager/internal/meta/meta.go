@@ -28,6 +28,7 @@ type Store interface {
 	Locks
 	Objects
 	Uploads
+	Audit
 
 	// KeyIDs gives the ids of the master keys that the store was opened with
 	// first, nil for a store that has never had one.

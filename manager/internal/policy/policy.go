@@ -31,6 +31,7 @@ type Principal struct {
 	User          cloud.UserID // of users and of tickets: who they stand for
 	Name          string
 	Administrator bool
+	Address       string        // where the request came from, for the audit log; "" if it is not known
 	Session       string        // id of the session, "" if there is none
 	Entry         cloud.EntryID // of tickets and links: the one entry they open
 	ReadOnly      bool          // nothing may be changed
@@ -55,8 +56,9 @@ const (
 	FindEntries    Action = "find-entries"
 	ManageUsers    Action = "manage-users"
 	ManageGroups   Action = "manage-groups"
-	Connect        Action = "connect" // a client's socket
-	Serve          Action = "serve"   // a service's socket
+	SeeAudit       Action = "see-audit" // who did what
+	Connect        Action = "connect"   // a client's socket
+	Serve          Action = "serve"     // a service's socket
 	SeeServices    Action = "see-services"
 	Upload         Action = "upload"
 	SeeDebug       Action = "see-debug"
@@ -136,6 +138,7 @@ var rules = map[Action]rule{
 	FindEntries:    {roles: users},
 	ManageUsers:    {roles: users, admin: true},
 	ManageGroups:   {roles: users, admin: true},
+	SeeAudit:       {roles: users, admin: true},
 	Connect:        {roles: users},
 	Serve:          {roles: services},
 	SeeServices:    {roles: users},

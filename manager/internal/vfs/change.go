@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"discordcloud/manager/internal/audit"
 	"discordcloud/manager/internal/event"
 	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/policy"
@@ -214,11 +215,14 @@ func (f *FS) Delete(ctx context.Context, who policy.Principal, ids ...cloud.Entr
 	if err != nil {
 		return meta.Deleted{}, fmt.Errorf("delete: %w", err)
 	}
+	records := make([]meta.AuditRecord, len(d.Top))
 	for i, e := range d.Top {
+		records[i] = audit.On(who, audit.Deleted, e.ID, JoinPath(append(slices.Clip(d.Paths[i]), e.Name)))
 		c := event.Change{Action: event.Removed, Entry: e, SharedWith: shares[e.ID]}
 		c.Entry.Share, c.Path = nil, d.Paths[i]
 		f.Bus.Publish(&c)
 	}
+	f.Audit.Add(ctx, records...)
 	return d, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"discordcloud/manager/internal/audit"
 	"discordcloud/manager/internal/event"
 	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/policy"
@@ -47,6 +48,11 @@ func (f *FS) Share(ctx context.Context, who policy.Principal, id cloud.EntryID, 
 		return fmt.Errorf("share %d: %w", id, err)
 	}
 	f.publish(ctx, before.changed(e))
+	rights := ", may read"
+	if canWrite {
+		rights = ", may write"
+	}
+	f.note(ctx, who, audit.Shared, id, f.nameOf(ctx, with)+rights)
 	return nil
 }
 
@@ -87,8 +93,25 @@ func (f *FS) Unshare(ctx context.Context, who policy.Principal, id cloud.EntryID
 	}
 	if was {
 		f.publish(ctx, before.changed(e))
+		f.note(ctx, who, audit.Unshared, id, f.nameOf(ctx, with))
 	}
 	return was, nil
+}
+
+// nameOf is a grantee's name for the audit log.
+func (f *FS) nameOf(ctx context.Context, with Grantee) string {
+	if with.Group != 0 {
+		g, err := f.Store.Group(ctx, with.Group)
+		if err != nil {
+			return fmt.Sprintf("group number %d", with.Group)
+		}
+		return "group " + g.Name
+	}
+	u, err := f.Store.User(ctx, with.User)
+	if err != nil {
+		return fmt.Sprintf("user number %d", with.User)
+	}
+	return u.Name
 }
 
 // Shares lists the shares of an entry of who's, without those of folders above.
@@ -140,6 +163,7 @@ func (f *FS) SetOwner(ctx context.Context, who policy.Principal, id cloud.EntryI
 		return cloud.Entry{}, fmt.Errorf("give %d to user %d: %w", id, owner, err)
 	}
 	f.publish(ctx, before.changed(e))
+	f.note(ctx, who, audit.Transferred, id, f.nameOf(ctx, Grantee{User: owner}))
 	return e, nil
 }
 
@@ -160,5 +184,10 @@ func (f *FS) SetPublic(ctx context.Context, who policy.Principal, id cloud.Entry
 		return cloud.Entry{}, fmt.Errorf("make %d public or private: %w", id, err)
 	}
 	f.publish(ctx, before.changed(e))
+	action := audit.MadePublic
+	if !public {
+		action = audit.MadeRestricted
+	}
+	f.note(ctx, who, action, id, "")
 	return e, nil
 }

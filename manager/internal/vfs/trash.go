@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"discordcloud/manager/internal/audit"
 	"discordcloud/manager/internal/event"
 	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/policy"
@@ -103,6 +104,7 @@ func (f *FS) restore(ctx context.Context, who policy.Principal, t meta.Trashed, 
 		f.publish(ctx, event.Change{Action: event.Removed, Entry: *r.Replaced, SharedWith: lost})
 	}
 	f.publish(ctx, event.Change{Action: event.Added, Entry: r.After})
+	f.note(ctx, who, audit.Restored, id, "")
 	return r, nil
 }
 
@@ -151,7 +153,16 @@ func (f *FS) Purge(ctx context.Context, who policy.Principal, ids ...cloud.Entry
 	if err != nil {
 		return meta.Deleted{}, fmt.Errorf("purge: %w", err)
 	}
+	f.notePurged(ctx, who, all)
 	return d, nil
+}
+
+func (f *FS) notePurged(ctx context.Context, who policy.Principal, gone []meta.Trashed) {
+	records := make([]meta.AuditRecord, len(gone))
+	for i, t := range gone {
+		records[i] = audit.On(who, audit.Purged, t.Entry.ID, JoinPath(append(slices.Clip(t.Folder), t.Entry.Name)))
+	}
+	f.Audit.Add(ctx, records...)
 }
 
 // trashPage is how many entries EmptyTrash purges in one transaction.
@@ -166,14 +177,18 @@ func (f *FS) EmptyTrash(ctx context.Context, who policy.Principal) (meta.Deleted
 			return sum, err
 		}
 		var own []cloud.EntryID
+		var gone []meta.Trashed
 		for _, t := range page {
 			if policy.Check(who, policy.PurgeEntry, &t.Entry) == nil {
-				own = append(own, t.Entry.ID)
+				own, gone = append(own, t.Entry.ID), append(gone, t)
 			}
 		}
 		d, err := f.Store.Purge(ctx, own)
 		if err != nil && !errors.Is(err, cloud.ErrNotFound) { // one was restored meanwhile
 			return sum, fmt.Errorf("empty trash: %w", err)
+		}
+		if err == nil {
+			f.notePurged(ctx, who, gone)
 		}
 		sum.Files, sum.Folders, sum.Bytes = sum.Files+d.Files, sum.Folders+d.Folders, sum.Bytes+d.Bytes
 		if after = next; next == "" {

@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"time"
 
+	"discordcloud/manager/internal/audit"
 	"discordcloud/manager/internal/event"
 	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/policy"
@@ -40,6 +41,7 @@ type FS struct {
 	Ring crypt.Ring
 	// Listed is told what somebody looks at, if it is set. It must not wait.
 	Listed func([]cloud.Entry)
+	Audit  *audit.Log   // nil writes nothing down
 	Log    *slog.Logger // nil is silent
 }
 
@@ -225,6 +227,22 @@ func (f *FS) Walk(ctx context.Context, who policy.Principal, folder cloud.EntryI
 		}
 		return visit(names, f.content(e))
 	})
+}
+
+// note writes down what who did with an entry.
+func (f *FS) note(ctx context.Context, who policy.Principal, action string, id cloud.EntryID, detail string) {
+	if f.Audit == nil {
+		return
+	}
+	ctx, cancel := detached(ctx)
+	defer cancel()
+	names, err := f.PathOf(ctx, id)
+	if err != nil { // it may have gone: its id is told in any case
+		f.log().DebugContext(ctx, "path for the audit log not found", "entry", id, "err", err)
+	}
+	r := audit.On(who, action, id, JoinPath(names))
+	r.Detail = detail
+	f.Audit.Add(ctx, r)
 }
 
 func (f *FS) log() *slog.Logger {

@@ -1,0 +1,73 @@
+// Package audit writes down what was done, and by whom, for those who have to
+// answer for it: sign-ins, what is shared and deleted, administration, services
+// that come and go. The records are kept by package meta, each linked to the one
+// before; they hold names and paths, and stay in the database: nothing of them is
+// logged.
+package audit
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"discordcloud/manager/internal/meta"
+	"discordcloud/manager/internal/policy"
+	"discordcloud/pkg/cloud"
+)
+
+// The actions of the log.
+const (
+	SignIn             = "sign-in" // Done is false for a wrong name or password
+	SignOut            = "sign-out"
+	SessionEnded       = "session-ended"
+	PasswordChanged    = "password-changed"
+	UserCreated        = "user-created"
+	GroupCreated       = "group-created"
+	GroupRenamed       = "group-renamed"
+	GroupDeleted       = "group-deleted"
+	MemberAdded        = "member-added"
+	MemberRemoved      = "member-removed"
+	AppPasswordMade    = "app-password-made"
+	AppPasswordRevoked = "app-password-revoked"
+	Shared             = "shared"
+	Unshared           = "unshared"
+	Transferred        = "transferred"
+	MadePublic         = "made-public"
+	MadeRestricted     = "made-restricted"
+	Deleted            = "deleted" // to the trash, if there is one
+	Restored           = "restored"
+	Purged             = "purged" // out of the trash, for good
+	ServiceJoined      = "service-joined"
+	ServiceLeft        = "service-left"
+)
+
+// Log writes records. The nil Log writes none. It is safe for concurrent use.
+type Log struct {
+	Store meta.Audit
+	Log   *slog.Logger
+}
+
+// By is a record of what somebody did.
+func By(who policy.Principal, action string) meta.AuditRecord {
+	return meta.AuditRecord{Action: action, Done: true, User: who.User, UserName: who.Name, Address: who.Address}
+}
+
+// On is a record of what somebody did with an entry.
+func On(who policy.Principal, action string, entry cloud.EntryID, path string) meta.AuditRecord {
+	r := By(who, action)
+	r.Entry, r.About = entry, path
+	return r
+}
+
+// Add writes records, also if whoever caused them has gone. What they tell of is
+// done: that it could not be written down is logged, and nothing else.
+func (l *Log) Add(ctx context.Context, records ...meta.AuditRecord) {
+	if l == nil || len(records) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := l.Store.AppendAudit(ctx, records...); err != nil {
+		l.Log.ErrorContext(ctx, "audit log not written", "records", len(records), "action", records[0].Action, "err", err)
+	}
+}
