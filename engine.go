@@ -66,7 +66,7 @@ func (e *engine) serve(cfg *manager.Config) {
 	cfg.Blobs = e.posts
 	cfg.Discord = manager.Discord{
 		Token: e.settings.token, Channels: e.settings.channels, API: e.settings.api, CDNHosts: e.settings.cdnHosts,
-		PerSecond: discord.DefaultPerSecond, SetPerSecond: e.pool.SetPerSecond,
+		PerSecond: discord.DefaultPerSecond, SetPerSecond: e.pool.SetPerSecond, LimitFell: e.pool.LimitFell,
 	}
 	cfg.Debug = map[string]func() any{
 		"discord": func() any { return e.pool.State() },

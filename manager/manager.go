@@ -58,6 +58,9 @@ type Discord struct {
 	// told how many of them Blobs may: see dispatch.ServiceConfig.
 	PerSecond    int
 	SetPerSecond func(int)
+	// LimitFell makes Blobs follow a lower limit of attachments that a service
+	// elsewhere has found.
+	LimitFell func(int64)
 }
 
 // Config is everything that a manager is made of. Zero values are defaults
@@ -166,7 +169,7 @@ func (m *Manager) wire(ctx context.Context) error {
 		Store: m.store, Ring: cfg.Keys, Blobs: cfg.Blobs, Bus: m.bus,
 		Service: dispatch.ServiceConfig{
 			Token: packet.Secret(cfg.Discord.Token.Reveal()), Channels: cfg.Discord.Channels,
-			APIURL: cfg.Discord.API, CDNHosts: cfg.Discord.CDNHosts, AttachmentLimit: cfg.Blobs.Limit,
+			APIURL: cfg.Discord.API, CDNHosts: cfg.Discord.CDNHosts, AttachmentLimit: cfg.Blobs.Limit, LimitFell: cfg.Discord.LimitFell,
 			PerSecond: cfg.Discord.PerSecond, SetPerSecond: cfg.Discord.SetPerSecond,
 		},
 		SelfURL: "http://" + Reachable(cfg.Listener.Addr()),

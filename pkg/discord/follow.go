@@ -10,6 +10,9 @@ import (
 // SetAttachmentLimit is as of Client, for all tokens.
 func (p *Pool) SetAttachmentLimit(bytes int64) { p.clients[0].SetAttachmentLimit(bytes) }
 
+// LimitFell is as of Client, for all tokens.
+func (p *Pool) LimitFell(bytes int64) { p.clients[0].LimitFell(bytes) }
+
 // GuildLimit asks what the guilds of the channels allow for one attachment, by
 // their boosts: the least of them, in bytes. It fails if one of them does not
 // tell.

@@ -41,6 +41,18 @@ func (c *Client) SetAttachmentLimit(bytes int64) {
 	}
 }
 
+// LimitFell tells that another client of the same tokens had an attachment refused,
+// and that one may have so many bytes: it is as if this one had learned it, and is
+// tried again as that is.
+func (c *Client) LimitFell(bytes int64) {
+	s := &c.size
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if bytes > 0 && bytes < s.now.Attachment {
+		s.now.Attachment, s.again = bytes, time.Now().Add(s.retry)
+	}
+}
+
 // sizes keeps the limits in force.
 type sizes struct {
 	retry time.Duration

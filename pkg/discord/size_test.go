@@ -132,3 +132,31 @@ func TestOpenPool_Tokens(t *testing.T) {
 		t.Errorf("OpenPool = %v, %v, want two clients", p, err)
 	}
 }
+
+// What another client has found out is followed, and tried again as one's own is.
+func TestClient_LimitFell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := discord.New(discord.Options{Token: "not-a-token", AttachmentLimit: 10 << 20, LimitRetry: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		expect := func(what string, want int64) {
+			t.Helper()
+			if got := c.Limits().Attachment; got != want {
+				t.Errorf("%s: %d bytes, want %d", what, got, want)
+			}
+		}
+		c.LimitFell(20 << 20)
+		c.LimitFell(0)
+		expect("nothing that is less", 10<<20)
+		c.LimitFell(8 << 20)
+		expect("less", 8<<20)
+		c.LimitFell(9 << 20)
+		expect("not as little", 8<<20)
+		c.SetAttachmentLimit(20 << 20)
+		expect("what is configured rises", 8<<20)
+		time.Sleep(time.Hour)
+		expect("after the time", 20<<20)
+	})
+}

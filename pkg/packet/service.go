@@ -63,6 +63,9 @@ type PartStored struct {
 	Type     string        `json:"type,omitempty"` // MIME type by content, with part 0
 	Last     bool          `json:"last,omitempty"` // it ends a file whose size was not known
 	Chunks   []StoredChunk `json:"chunks"`         // at least one
+	// AttachmentLimit is what Discord takes, in bytes, where that has turned out to be
+	// less than the service was configured with.
+	AttachmentLimit int64 `json:"attachment_limit,omitempty"`
 }
 
 // StoredChunk is one sealed chunk that lies in Discord.
@@ -147,6 +150,7 @@ var servicePackets = []spec{
 		count("part"),
 		text("type").atMostUnits(255).optional(),
 		flag("last").optional(),
+		integer("attachment_limit").atLeast(1).optional(),
 		list("chunks", record("",
 			count("index"),
 			count("offset"),

@@ -132,6 +132,7 @@ type manager struct {
 	answer func(conn *packet.Conn, p packet.PartStored) packet.Packet // nil to say yes; nil packet for silence
 	parts  map[string]map[int64][]packet.StoredChunk
 	types  map[string]string
+	told   int64 // attachment limit
 	stop   func()
 }
 
@@ -220,6 +221,7 @@ func (m *manager) keep(p packet.PartStored) {
 		m.t.Errorf("part %d reported twice", p.Part)
 	}
 	m.parts[p.UploadID][p.Part] = p.Chunks
+	m.told = p.AttachmentLimit
 	if p.Part == 0 {
 		m.types[p.UploadID] = p.Type
 	}
@@ -230,6 +232,13 @@ func (m *manager) respond(f func(*packet.Conn, packet.PartStored) packet.Packet)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.answer = f
+}
+
+// limit is the last attachment limit that a report told of, 0 for none.
+func (m *manager) limit() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.told
 }
 
 // partsOf gives how many parts the manager knows.

@@ -36,7 +36,7 @@ func (s *Service) put(ctx context.Context, t *transfer, p part) error {
 	if err != nil {
 		return err
 	}
-	report := packet.PartStored{UploadID: string(t.id), Part: p.index, Chunks: chunks, Last: p.last}
+	report := packet.PartStored{UploadID: string(t.id), Part: p.index, Chunks: chunks, Last: p.last, AttachmentLimit: s.lowered()}
 	if p.index == 0 {
 		report.Type = sniff(p.plain[:min(len(p.plain), 64<<10)])
 	}

@@ -83,4 +83,8 @@ func TestDiscord_limitFalls(t *testing.T) {
 		e.mustSend(f, i)
 	}
 	f.verify(t, e.m, store)
+	// The manager hears of it: it knows no better, and other services neither.
+	if limit := e.m.limit(); limit != 1<<20 {
+		t.Errorf("the manager was told of a limit of %d bytes", limit)
+	}
 }

@@ -74,6 +74,20 @@ func (s *Service) borrow() *lent {
 	return s.store
 }
 
+// lowered is the limit of attachments, in bytes, where the store has found it to be
+// less than the manager said; otherwise 0.
+func (s *Service) lowered() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.store == nil {
+		return 0
+	}
+	if limit := s.store.Limit(); limit < s.configured.AttachmentLimit {
+		return limit
+	}
+	return 0
+}
+
 // openDiscord makes the store that a configuration of the manager describes.
 func openDiscord(log *slog.Logger) func(packet.Configure) (Store, error) {
 	return func(p packet.Configure) (Store, error) {

@@ -52,6 +52,9 @@ type ServiceConfig struct {
 	CDNHosts []string      // nil are Discord's own
 	// AttachmentLimit gives the largest attachment at the moment, in bytes.
 	AttachmentLimit func() int64
+	// LimitFell is told, in bytes, when a service elsewhere has found the limit to be
+	// less. AttachmentLimit follows. Nil if that is of no interest.
+	LimitFell func(int64)
 	// PerSecond is how many requests a second a token may make; SetPerSecond is
 	// told how many of them this process may, nil if it does not care.
 	PerSecond    int

@@ -35,6 +35,7 @@ func (s *Service) PartStored(ctx context.Context, p packet.PartStored, reply fun
 	if err != nil {
 		return
 	}
+	d.limitFell(ctx, s, p.AttachmentLimit)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if u.missing == 0 && u.stage == running {

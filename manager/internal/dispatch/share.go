@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"discordcloud/manager/internal/policy"
+	"discordcloud/pkg/chunk"
 	"discordcloud/pkg/cloud"
 	"discordcloud/pkg/packet"
 )
@@ -100,6 +101,22 @@ func (d *Dispatcher) Inform(ctx context.Context) error {
 		d.tellAll(ctx, d.shares.services)
 		d.shares.mu.Unlock()
 	}
+}
+
+// limitFell follows a service elsewhere that Discord has refused an attachment which
+// it takes by what is known here. The others would be refused, too.
+func (d *Dispatcher) limitFell(ctx context.Context, s *Service, limit int64) {
+	if limit <= 0 || chunk.PlainMax(limit) == 0 || !s.elsewhere() || d.Service.LimitFell == nil || limit >= d.Service.AttachmentLimit() {
+		return
+	}
+	d.Log.WarnContext(ctx, "Discord takes no attachment that large from a service", "service", s.id, "limit", limit)
+	d.Service.LimitFell(limit)
+	ctx = context.WithoutCancel(ctx)
+	d.background.Go(func() {
+		d.shares.mu.Lock()
+		defer d.shares.mu.Unlock()
+		d.tellAll(ctx, d.shares.services)
+	})
 }
 
 // tellAll tells those of the connected services, and this process, whose part
