@@ -7,6 +7,7 @@ package pgtest
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"net/url"
 	"os"
@@ -18,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // Session
 )
 
 // Owner is the user that everything belongs to. It needs no password.
@@ -49,6 +52,13 @@ func Start(t testing.TB) *Server {
 	s.Boot()
 	t.Cleanup(func() { s.run("pg_ctl", "-D", s.Dir+"/data", "-w", "-m", "immediate", "stop") })
 	return s
+}
+
+// For is the same server for a subtest.
+func (s *Server) For(t testing.TB) *Server {
+	c := *s
+	c.t = t
+	return &c
 }
 
 // folder makes one for a server, and gives it to the user that it runs as. A
@@ -144,6 +154,22 @@ func (s *Server) SQL(database, statements string) (string, error) {
 	c.Stdin = strings.NewReader(statements)
 	out, err := c.CombinedOutput()
 	return strings.TrimSpace(string(out)), err
+}
+
+// Session is a connection of its own, which may keep transactions open.
+func (s *Server) Session(database string) *sql.Conn {
+	s.t.Helper()
+	db, err := sql.Open("pgx", s.URL(database))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = db.Close() })
+	c, err := db.Conn(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = c.Close() })
+	return c
 }
 
 // command is a program of PostgreSQL, run in its folder without a terminal.

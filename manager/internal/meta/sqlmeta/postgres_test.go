@@ -36,27 +36,41 @@ const wipe = `SET session_replication_role = replica;
 	VALUES (0, NULL, '', '', 'folder', TRUE, 0, 0, 0, NULL), (-1, -1, '', '', 'folder', FALSE, 0, 0, 0, -1);
 	INSERT INTO space (user_id) VALUES (0)`
 
-// opener gives one folder after another an empty database: to wipe one costs much
-// less than to make tables.
-func opener(t *testing.T, url string) metatest.Open {
-	t.Helper()
-	openPostgres(t, url).Close()
-	db, err := sql.Open("pgx", url)
+// TestPostgres has one server for what does it no harm.
+func TestPostgres(t *testing.T) {
+	p := pgtest.Start(t)
+	for _, c := range []struct {
+		name string
+		run  func(t *testing.T, p *pgtest.Server)
+	}{
+		{"contract", testContract}, {"schema", testSchema}, {"cut commit", testCutCommit}, {"cut connections", testCutConnections},
+		{"patience", testPatience}, {"refused", testRefused}, {"migrated by many", testMigrateTwice},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.run(t, p.For(t)) })
+	}
+}
+
+// testContract runs behind pgbouncer, which hands each transaction another
+// connection: what works there works without it, as the other tests show.
+func testContract(t *testing.T, p *pgtest.Server) {
+	direct, url := p.Database("contract"), p.Bouncer("contract")
+	openPostgres(t, direct).Close()
+	db, err := sql.Open("pgx", direct)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { db.Close() })
+	defer db.Close()
 	last := ""
-	return func(t testing.TB, dir string) meta.Store {
+	metatest.Run(t, func(t testing.TB, dir string) meta.Store {
 		t.Helper()
-		if dir != last {
+		if dir != last { // to wipe one database costs much less than to make another
 			if _, err := db.ExecContext(t.Context(), wipe); err != nil {
 				t.Fatal(err)
 			}
 		}
 		last = dir
 		return openPostgres(t, url)
-	}
+	})
 }
 
 func openPostgres(t testing.TB, url string) *sqlmeta.Store {
@@ -68,10 +82,6 @@ func openPostgres(t testing.TB, url string) *sqlmeta.Store {
 	return s
 }
 
-func TestPostgres_contract(t *testing.T) {
-	metatest.Run(t, opener(t, pgtest.Start(t).Database("contract")))
-}
-
 // catalogue is what a database says of its tables, without the order of columns:
 // a migration adds one behind all others.
 const catalogue = `SELECT table_name, column_name, data_type, collation_name, is_nullable, is_identity, column_default FROM information_schema.columns
@@ -81,8 +91,7 @@ const catalogue = `SELECT table_name, column_name, data_type, collation_name, is
 	SELECT relname, relrowsecurity FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY 1;
 	SELECT MAX(version) FROM schema_version; SELECT id, parent_id, name, kind, public, trash_id FROM entries ORDER BY id;`
 
-func TestSchema_postgresServer(t *testing.T) {
-	p := pgtest.Start(t)
+func testSchema(t *testing.T, p *pgtest.Server) {
 	script, err := os.ReadFile(postgresScript)
 	if err != nil {
 		t.Fatal(err)
