@@ -24,6 +24,7 @@ type Store interface {
 	Stars
 	Trash
 	Versions
+	Collection
 	Properties
 	Locks
 	Objects

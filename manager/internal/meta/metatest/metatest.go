@@ -31,7 +31,7 @@ func Run(t *testing.T, open Open) {
 	}{
 		{"Accounts", accounts}, {"Tree", tree}, {"List", listings}, {"Search", searches}, {"Star", stars}, {"Move", moves}, {"Delete", deletes},
 		{"Share", sharing}, {"Grant", grants}, {"Audit", audits}, {"Copy", copies}, {"Upload", uploads}, {"Finish", finishes}, {"Race", races}, {"Store", stores},
-		{"Trash", trashes}, {"Version", versions}, {"AppPassword", appPasswords}, {"Property", properties}, {"Lock", locks},
+		{"Trash", trashes}, {"Version", versions}, {"Collection", collections}, {"AppPassword", appPasswords}, {"Property", properties}, {"Lock", locks},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, c := range group.cases {

@@ -23,9 +23,9 @@ var findings = []struct {
 		FROM versions v LEFT JOIN objects o ON o.id = v.object_id
 		WHERE o.id IS NULL OR o.state <> 'stored' OR o.size <> v.size`},
 	{"message %v is to be deleted, but object %x lies there", `SELECT c.message_id, c.object_id
-		FROM chunks c JOIN deletions d ON d.message_id = c.message_id WHERE d.state <> 'skipped'`},
+		FROM chunks c JOIN deletions d ON d.message_id = c.message_id`},
 	{"message %v is to be deleted, but a thumbnail lies there", `SELECT t.message_id
-		FROM thumbnails t JOIN deletions d ON d.message_id = t.message_id WHERE d.state <> 'skipped'`},
+		FROM thumbnails t JOIN deletions d ON d.message_id = t.message_id`},
 	{"entry %v is in the trash, but what was deleted with it is not there", `SELECT e.id
 		FROM entries e WHERE e.trash_id > 0 AND NOT EXISTS (SELECT 1 FROM trash t WHERE t.entry_id = e.trash_id)`},
 	{"entry %v and its folder %v are not in the same part of the trash", `SELECT e.id, p.id

@@ -41,6 +41,9 @@ func (s *Store) AddPart(ctx context.Context, id cloud.UploadID, part int64, chun
 			return cloud.ErrExists
 		}
 		for _, c := range chunks {
+			if err := checkLying(ctx, tx, c.Ref.Message); err != nil {
+				return err
+			}
 			if err := insertChunk(ctx, tx, u.Object, part, c); err != nil {
 				return err
 			}
@@ -80,6 +83,17 @@ func checkPart(u meta.Upload, part int64, chunks []meta.Stored) error {
 		return fmt.Errorf("%w: %d bytes are missing from %d on", cloud.ErrInvalid, end-at, at)
 	}
 	return nil
+}
+
+// checkLying is ErrNotFound for a message that is to be deleted: nothing may refer
+// to it any more.
+func checkLying(ctx context.Context, q querier, message string) error {
+	var doomed bool
+	err := q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM deletions WHERE message_id = ?1)`, message).Scan(&doomed)
+	if err == nil && doomed {
+		err = fmt.Errorf("message %s is deleted: %w", message, cloud.ErrNotFound)
+	}
+	return err
 }
 
 func insertChunk(ctx context.Context, tx querier, object cloud.ObjectID, part int64, c meta.Stored) error {

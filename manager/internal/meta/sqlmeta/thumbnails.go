@@ -155,6 +155,9 @@ func (s *Store) FinishThumbnail(ctx context.Context, t meta.Thumbnail) (entries 
 			return err
 		}
 		c := t.Chunk
+		if err := checkLying(ctx, tx, c.Ref.Message); err != nil {
+			return err
+		}
 		n, err := changed(ctx, tx, `UPDATE thumbnails SET state = 'ready', decoder = ?, reason = '', priority = 0, facts = ?, images = ?,
 				pack_id = ?, size = ?, sealed_size = ?, salt = ?, header = ?, channel_id = ?, message_id = ?, attachment_id = ?, path = ?
 			WHERE object_id = ?13 AND EXISTS (SELECT 1 FROM objects WHERE id = ?13 AND state = 'stored')`,
