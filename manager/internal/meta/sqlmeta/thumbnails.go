@@ -179,7 +179,7 @@ func (s *Store) FinishThumbnail(ctx context.Context, t meta.Thumbnail) (entries 
 			return err
 		}
 		entries, err = rows(ctx, tx, func(row scanner) (cloud.Entry, error) { return scanEntry(row) },
-			selectEntry+`e.object_id = ?2 ORDER BY e.id`, meta.AnyViewer, t.Object[:])
+			selectEntry+`e.object_id = ?1 ORDER BY e.id`, t.Object[:])
 		return err
 	})
 	if err != nil {
