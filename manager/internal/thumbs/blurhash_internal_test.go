@@ -54,3 +54,17 @@ func TestBlurHash(t *testing.T) {
 		t.Errorf("blue on the left, red on the right: %d %d %d", r, g, b)
 	}
 }
+
+// A picture that need not be scaled has the hash that the algorithm's own
+// implementation gives (blurhash 2.0.5 for TypeScript).
+func TestBlurHash_same(t *testing.T) {
+	img := image.NewNRGBA(image.Rect(0, 0, blurWidth, blurHeight))
+	for y := range blurHeight {
+		for x := range blurWidth {
+			img.SetNRGBA(x, y, color.NRGBA{uint8(248 - 8*x), uint8(230 - 10*y), uint8((248 - 8*x) * (230 - 10*y) >> 8), 255})
+		}
+	}
+	if got, want := blurHash(img), "L*H26{|}$8xGp[oOjvj]gfflfRfk"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
