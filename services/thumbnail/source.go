@@ -20,7 +20,9 @@ const (
 	firstFetch = 128 << 10
 	mostFetch  = 4 << 20
 	mostSeek   = 512 << 10 // of what is looked into rather than read
-	windows    = 3
+	// As many ranges are kept: what looks here and there comes back to an index.
+	windows     = 3
+	windowsSeek = 16
 	// mostFetched is what one job may fetch in all.
 	mostFetched = 256 << 20
 )
@@ -84,7 +86,11 @@ func (s *source) at(off int64) ([]byte, error) {
 		return nil, err
 	}
 	s.next = off + n
-	if len(s.kept) == windows {
+	keep := windows
+	if s.most == mostSeek {
+		keep = windowsSeek
+	}
+	if len(s.kept) == keep {
 		s.kept = append(s.kept[:0], s.kept[1:]...)
 	}
 	s.kept = append(s.kept, window{off, b})

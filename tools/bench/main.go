@@ -26,6 +26,8 @@ type options struct {
 	runs   int
 	size   int64 // of the large file
 	files  int   // of the many small ones
+	photos int   // of which a service makes thumbnails
+	film   int64 // bytes of a long one
 	stable time.Duration
 	binary string // of the product; built if empty
 }
@@ -44,6 +46,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	mib := flags.Int64("size", 1024, "MiB of the large file")
 	flags.IntVar(&o.runs, "runs", 5, "measure each row that often, and give the median")
 	flags.IntVar(&o.files, "files", 10_000, "number of files in the archive of many")
+	flags.IntVar(&o.photos, "photos", 30, "number of photos that a thumbnail service makes small")
+	film := flags.Int64("film", 2048, "MiB of the film that it takes a picture from")
 	flags.DurationVar(&o.stable, "slow", 12*time.Second, "how long the slow readers read")
 	flags.StringVar(&o.binary, "binary", "", "the discord-cloud to measure; by default it is built")
 	if flags.Parse(args) != nil {
@@ -54,7 +58,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintln(stderr, "bench:", err)
 		return 2
 	}
-	o.size = *mib << 20
+	o.size, o.film = *mib<<20, *film<<20
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 

@@ -26,6 +26,9 @@ var rows = []row{
 	{"rclone-small", rcloneSmall},
 	{"propfind", listings},
 	{"idle", idle},
+	{"thumb-photo", thumbPhoto},
+	{"thumb-many", thumbMany},
+	{"thumb-film", thumbFilm},
 	{"memory-down", memoryDown},
 	{"memory-up", memoryUp},
 }
