@@ -131,6 +131,8 @@ func (c *Client) refused(req *request, ex *exchange, said answer) (err error, ag
 	case ex.status == http.StatusTooManyRequests:
 		c.count.limited.Add(1)
 		return retry.After(api, max(said.pause, said.pauseAll)), true
+	case ex.status == http.StatusInsufficientStorage:
+		return api, false // trying at once gives it no room
 	case ex.status >= 500, ex.status == http.StatusRequestTimeout:
 		return api, true
 	}

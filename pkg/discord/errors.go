@@ -38,8 +38,8 @@ const (
 
 // APIError is an answer of Discord's API or CDN that refuses a request. It
 // wraps the kind that fits: ErrNotFound (404), ErrDenied (403), ErrUnavailable
-// (401, 5xx and answers that make no sense), ErrTooLarge (413), ErrLimited
-// (429), ErrInvalid (other 4xx).
+// (401, 5xx and answers that make no sense), ErrFull (507, of what stands in
+// Discord's place), ErrTooLarge (413), ErrLimited (429), ErrInvalid (other 4xx).
 type APIError struct {
 	Status  int    // of HTTP
 	Code    int    // of Discord's error body; 0 if it had none
@@ -77,6 +77,8 @@ func kindOf(status, code int) error {
 		return cloud.ErrTooLarge
 	case status == http.StatusTooManyRequests:
 		return cloud.ErrLimited
+	case status == http.StatusInsufficientStorage:
+		return cloud.ErrFull
 	case status >= 500, status < 400, status == http.StatusRequestTimeout:
 		return cloud.ErrUnavailable
 	default:

@@ -15,6 +15,7 @@ type effects struct {
 	lag           time.Duration
 	pad           int64
 	newBucket     uint64
+	full          bool
 	lose          bool
 	ignoreNonce   bool
 	rename        bool
@@ -146,6 +147,8 @@ func (fx *effects) apply(s *shot) {
 	switch s.Action {
 	case FileLimit:
 		fx.fileLimit = s.At
+	case Full:
+		fx.full = true
 	case Expire:
 		fx.linkLife = &s.Delay
 	case Lag:

@@ -61,6 +61,9 @@ const (
 	Lag Action = "lag"
 	// FileLimit lowers the size of one attachment to At bytes for the call.
 	FileLimit Action = "file-limit"
+	// Full has the call find the disk full where it keeps attachments: 507, as when
+	// it is. Discord has no such answer.
+	Full Action = "full"
 	// IgnoreNonce posts again in spite of enforce_nonce.
 	IgnoreNonce Action = "ignore-nonce"
 	// Rename stores the call's attachments under other names.
@@ -84,7 +87,7 @@ const (
 
 var actions = []Action{
 	RateLimit, Error, Redirect, Drop, Delay, Slow, Stall, Truncate, Flip, Gzip, IgnoreRange, WrongRange, Swap, Expire, Lose,
-	Lag, FileLimit, IgnoreNonce, Rename, NoAttachments, WrongSize, WrongID, Pad, MessyList, NoHeaders, NewBucket,
+	Lag, FileLimit, Full, IgnoreNonce, Rename, NoAttachments, WrongSize, WrongID, Pad, MessyList, NoHeaders, NewBucket,
 }
 
 // Rule is one fault: which requests it is for, how often, and what happens.

@@ -212,6 +212,7 @@ func TestFault_Commit(t *testing.T) {
 		{"dropped at the body's end", sandbox.Rule{Action: sandbox.Drop, At: 1 << 30}, 0, 0},
 		{"502 before", sandbox.Rule{Action: sandbox.Error, Status: 502}, 502, 0},
 		{"file limit", sandbox.Rule{Action: sandbox.FileLimit, At: 40000}, 413, 0},
+		{"disk full", sandbox.Rule{Action: sandbox.Full}, 507, 0},
 		{"dropped after", sandbox.Rule{Action: sandbox.Drop, After: true}, 0, 1},
 		{"502 after", sandbox.Rule{Action: sandbox.Error, Status: 502, After: true}, 502, 0}, // the nonce finds the one before
 		{"nonce ignored", sandbox.Rule{Action: sandbox.IgnoreNonce}, 200, 1},

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // maxParts bounds the parts of a multipart body, attachments aside.
@@ -169,7 +170,12 @@ func (c *call) keep(up *upload, n int, filename string, part io.Reader, limit in
 	if c.fx.rename {
 		f.name = "renamed-" + f.name
 	}
+	if c.fx.full {
+		part = io.MultiReader(io.LimitReader(part, 1), full{})
+	}
 	switch err := c.s.files.put(&f.attachment, part, limit); {
+	case errors.Is(err, syscall.ENOSPC):
+		return &apiError{status: http.StatusInsufficientStorage, message: "No space left on the sandbox's disk"}
 	case errors.Is(err, errTooBig):
 		return fail(http.StatusRequestEntityTooLarge, 40005)
 	case err != nil:
@@ -181,6 +187,11 @@ func (c *call) keep(up *upload, n int, filename string, part io.Reader, limit in
 	up.files = append(up.files, f)
 	return nil
 }
+
+// full fails as writing to a full disk does.
+type full struct{}
+
+func (full) Read([]byte) (int, error) { return 0, syscall.ENOSPC }
 
 // fileLimit is the size of one attachment, here and now.
 func (c *call) fileLimit(limits Limits) (int64, error) {
