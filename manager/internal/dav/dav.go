@@ -206,8 +206,16 @@ func refusef(status int, format string, args ...any) error {
 // retryLater is what clients are told to wait when nothing better is known.
 const retryLater = 10 * time.Second
 
+// drainTime is how long the rest of a body is waited for whose request was refused:
+// net/http reads some of it before it answers, since who is still sending would
+// not see the answer of a connection that is cut.
+const drainTime = 2 * time.Second
+
 // fail answers an error that came before anything was sent.
 func (q *request) fail(err error) {
+	if q.r.Method == http.MethodPut {
+		_ = http.NewResponseController(q.w).SetReadDeadline(time.Now().Add(drainTime)) // of what is no connection: it does not hang either
+	}
 	no, ok := errors.AsType[*refusal](err)
 	if !ok {
 		no = &refusal{status: serve.StatusOf(err), text: cloud.TextOf(err)}

@@ -259,6 +259,9 @@ func TestPut_faults(t *testing.T) {
 			if a.status != tt.status || a.status == 503 && a.header.Get("Retry-After") == "" {
 				t.Errorf("%v with %d bytes: status %d, %v", tt.err, size, a.status, a.header)
 			}
+			if a := c.do("GET", "/f", ""); tt.status == 503 && (a.status != 503 || a.header.Get("Retry-After") == "") {
+				t.Errorf("GET with %v: status %d, %v", tt.err, a.status, a.header)
+			}
 			w.blobs.fault.Store(nil)
 			w.sound()
 		}

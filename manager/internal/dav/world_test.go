@@ -47,7 +47,7 @@ const (
 // snowflakes is a store in memory whose references look like Discord's.
 type snowflakes struct {
 	*memblob.Store
-	fault *atomic.Pointer[error] // of every Put, if there is one
+	fault *atomic.Pointer[error] // of every Put and Get, if there is one
 }
 
 func (s snowflakes) Put(ctx context.Context, b blob.Body) (cloud.Ref, error) {
@@ -60,6 +60,9 @@ func (s snowflakes) Put(ctx context.Context, b blob.Body) (cloud.Ref, error) {
 }
 
 func (s snowflakes) Get(ctx context.Context, ref cloud.Ref, off, n int64) (io.ReadCloser, error) {
+	if err := s.fault.Load(); err != nil {
+		return nil, *err
+	}
 	ref.Channel = strings.TrimPrefix(ref.Channel, prefix)
 	ref.Message = strings.TrimPrefix(ref.Message, prefix)
 	ref.Attachment = strings.TrimPrefix(ref.Attachment, prefix)
