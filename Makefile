@@ -9,7 +9,7 @@ TOOLS   := $(CURDIR)/.tools
 STATICCHECK_VERSION := v0.8.2
 GOVULNCHECK_VERSION := v1.2.0
 
-PAGE_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.ts web/svelte.config.js web/tsconfig.json -type f 2>/dev/null)
+PAGE_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.ts web/build.ts web/svelte.config.js web/tsconfig.json -type f 2>/dev/null)
 
 .PHONY: run build page test test-go test-web test-browser lint vuln bench soak fuzz clean
 

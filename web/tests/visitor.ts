@@ -46,6 +46,24 @@ export class Visitor {
     return new Visitor(context, page, await context.newCDPSession(page));
   }
 
+  /** Becomes the administrator ada of a new server, by the address that it printed. */
+  async setUp(url: string): Promise<void> {
+    await this.page.goto(url);
+    await this.page.getByLabel('Name').fill('ada');
+    await this.page.getByLabel('Password', { exact: true }).fill('correct horse');
+    await this.page.getByLabel('Password, once more').fill('correct horse');
+    await this.button('Create administrator').click();
+    await this.page.getByText('Connected').waitFor();
+  }
+
+  /** Asks the server as the page would: what it answers to a GET. */
+  ask<T>(path: string): Promise<T> {
+    return this.page.evaluate(async (path) => {
+      const { token } = JSON.parse(localStorage.getItem('discord-cloud-session')!) as { token: string };
+      return (await fetch(path, { headers: { Authorization: `Bearer ${token}` } })).json() as Promise<T>;
+    }, path);
+  }
+
   async signIn(url: string, name: string, password: string): Promise<void> {
     if (this.page.url() === 'about:blank') await this.page.goto(url);
     await this.page.getByLabel('Name').fill(name);

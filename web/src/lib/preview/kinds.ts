@@ -4,6 +4,7 @@ import type { Entry } from '../api/types';
 export type Preview =
   | { as: 'image' | 'video' | 'audio' }
   | { as: 'markdown' | 'table' | 'text' }
+  | { as: 'pdf' | 'zip' }
   | { as: 'code'; language: string };
 
 const codes: Record<string, string> = {};
@@ -32,6 +33,7 @@ for (const [language, list] of languages) for (const ending of list.split(' ')) 
 const texts = new Set('txt log text tex srt vtt gitignore'.split(' '));
 const pictures = new Set('png jpg jpeg gif webp avif bmp ico svg'.split(' '));
 const films = new Set('mp4 webm m4v mov ogv mkv'.split(' '));
+const zips = new Set('zip cbz jar'.split(' '));
 const sounds = new Set('mp3 ogg opus wav flac m4a aac oga'.split(' '));
 
 /** undefined where the page has no way to show it. */
@@ -41,6 +43,8 @@ export function previewOf({ kind, name, type }: Pick<Entry, 'kind' | 'name' | 't
   const mime = type.split(';')[0]!.trim().toLowerCase();
   if (pictures.has(ending)) return { as: 'image' };
   if (sounds.has(ending)) return { as: 'audio' };
+  if (ending === 'pdf') return { as: 'pdf' };
+  if (zips.has(ending)) return { as: 'zip' };
   if (ending === 'md' || ending === 'markdown') return { as: 'markdown' };
   if (ending === 'csv' || ending === 'tsv') return { as: 'table' };
   const language = codes[ending];
@@ -48,6 +52,8 @@ export function previewOf({ kind, name, type }: Pick<Entry, 'kind' | 'name' | 't
   if (films.has(ending)) return { as: 'video' };
   if (texts.has(ending)) return { as: 'text' };
   if (/^image\/(png|jpeg|gif|webp|avif|bmp|svg\+xml)$/.test(mime)) return { as: 'image' };
+  if (mime === 'application/pdf') return { as: 'pdf' };
+  if (mime === 'application/zip') return { as: 'zip' };
   if (mime.startsWith('video/')) return { as: 'video' };
   if (mime.startsWith('audio/')) return { as: 'audio' };
   if (mime === 'text/markdown') return { as: 'markdown' };

@@ -17,7 +17,8 @@ test.each([
   ['a.tsv', '', 'table'],
   ['LICENSE', 'text/plain; charset=utf-8', 'text'],
   ['a.html', 'text/html', 'code'],
-  ['a.pdf', 'application/pdf', undefined],
+  ['a.pdf', 'application/pdf', 'pdf'],
+  ['a', 'application/zip', 'zip'],
   ['a.bin', '', undefined],
 ])('%s of type "%s" is shown as %s', (name, type, as) => expect(previewOf({ kind: 'file', name, type })?.as).toBe(as));
 

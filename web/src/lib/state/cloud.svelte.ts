@@ -2,12 +2,15 @@ import { socketTicket } from '../api/account';
 import { makePath } from '../api/entries';
 import { explain, patiently } from '../api/client';
 import { Socket, type Data, type LinkState } from '../socket/socket';
+import { BrowserMemory } from '../upload/memory';
 import { postPart } from '../upload/post';
 import { Speed } from '../upload/speed';
 import { UploadQueue } from '../upload/queue';
 import { summarise } from '../upload/summary';
 import { Upload } from '../upload/upload';
 import type { Pick } from '../upload/pick';
+import { Hasher } from '../workers/hasher';
+import { t } from '../words/words.svelte';
 import { Folder, type Change } from './folder.svelte';
 import type { Router } from './router.svelte';
 import type { Session } from './session.svelte';
@@ -29,6 +32,7 @@ export class Cloud {
   uploadPublic = $state(localStorage.getItem(publicKey) === '1');
 
   private readonly socket: Socket;
+  private readonly hasher = new Hasher();
   private readonly speed = new Speed();
   private readonly timer: ReturnType<typeof setInterval>;
   private drawn = false;
@@ -47,7 +51,7 @@ export class Cloud {
       changed: (state) => this.linked(state),
       refused: () => session.forget(this.goodbye || undefined),
     });
-    this.queue = new UploadQueue({ link: this.socket, post: postPart, changed: () => this.redraw() });
+    this.queue = new UploadQueue({ link: this.socket, post: postPart, hash: (file, signal) => this.hasher.hash(file, signal), memory: new BrowserMemory(), changed: () => this.redraw() });
     this.socket.on('s2c:entry-changed', (d) => this.changed(d as unknown as Change));
     this.socket.on('s2c:service-registry', (d) => this.registry(d));
     // The next connection shows whether there is a new session already, as after a change of the password.
@@ -67,6 +71,7 @@ export class Cloud {
     removeEventListener('beforeunload', this.leaving);
     document.removeEventListener('securitypolicyviolation', this.blocked);
     this.queue.dispose();
+    this.hasher.close();
     this.socket.close();
   }
 
@@ -83,8 +88,14 @@ export class Cloud {
   /** Queues what was picked for a folder, and makes the empty folders at once. */
   upload(pick: Pick, folder: readonly string[], folderID: number): void {
     const at = (more: readonly string[]) => '/' + [...folder, ...more].join('/');
-    this.queue.add(pick.files.map(({ file, folders }) => Upload.of(file, at(folders), this.uploadPublic)));
+    this.queue.add(pick.files.map(({ file, folders, source }) => Upload.of(file, at(folders), this.uploadPublic, source)));
     void this.makeFolders(pick.emptyFolders, folderID);
+  }
+
+  /** Goes on with an upload of an earlier visit, with a file that was picked or (undefined) with the one that the browser knows. */
+  async goOn(u: Upload, file: File | undefined): Promise<void> {
+    if (file ? this.queue.provide(u, file) : await this.queue.reopen(u)) return;
+    this.toasts.error(file ? t('That is not the file that was being uploaded, or it has changed. Upload it anew, or cancel this one.') : t('The file cannot be read any more. Cancel this upload, and upload the file anew.'));
   }
 
   /** One after the other: there may be hundreds, and the server bounds requests by the second. */

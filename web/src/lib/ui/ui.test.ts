@@ -115,7 +115,7 @@ describe('the panel of uploads', () => {
     u.state = state;
     return u;
   };
-  const acts = () => ({ oncancel: vi.fn(), onretry: vi.fn(), oncancelall: vi.fn(), onretryall: vi.fn(), onclear: vi.fn() });
+  const acts = () => ({ oncancel: vi.fn(), onretry: vi.fn(), oncancelall: vi.fn(), onretryall: vi.fn(), onclear: vi.fn(), onpause: vi.fn(), onresume: vi.fn(), onsooner: vi.fn(), onfile: vi.fn(), onpauseall: vi.fn(), onresumeall: vi.fn() });
 
   test('shows how far each is, and cancels one', async () => {
     const cat = upload('cat.png', { at: 'sending' });

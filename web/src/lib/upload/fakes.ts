@@ -4,7 +4,7 @@ import type { Data } from '../socket/socket';
 import type { Link } from './queue';
 import { PostError, type Post } from './post';
 
-type Known = { id: string; name: string; size: number; parts: Set<number>; state: 'running' | 'waiting' | 'done' | 'ended' };
+type Known = { id: string; name: string; size: number; parts: Set<number>; state: 'running' | 'waiting' | 'done' | 'ended'; active: boolean };
 type Held = { resolve: () => void; reject: (e: Error) => void };
 
 export class FakeManager implements Link {
@@ -17,6 +17,8 @@ export class FakeManager implements Link {
   rejection = '';
   /** Calls in their order, as "id name". */
   readonly log: string[] = [];
+  /** Hashes that were told, by name. */
+  readonly hashes = new Map<string, string>();
   readonly uploads = new Map<string, Known>();
   /** Posts that have come and are not answered, by "name index". */
   readonly posts = new Map<string, Held>();
@@ -76,7 +78,14 @@ export class FakeManager implements Link {
         queueMicrotask(() => queueMicrotask(() => this.conclude(u)));
         return this.accepted(u);
       case 'c2s:uploads-request':
-        return { uploads: [...this.uploads.values()].filter((x) => x.state === 'running').map((x) => ({ upload_id: x.id })) };
+        return { uploads: [...this.uploads.values()].filter((x) => x.state === 'running' || x.state === 'waiting').map((x) => this.pending(x)) };
+      case 'c2s:upload-hash':
+        if (u?.state !== 'running') throw new ApiError('not_found', 'no such upload is running');
+        this.hashes.set(u.name, String(data['hash']));
+        return { success: true };
+      case 'c2s:upload-pause':
+        if (u) u.active = false;
+        return { success: true };
       case 'c2s:upload-abort-request':
         if (u) u.state = 'ended';
         return { success: true };
@@ -84,12 +93,17 @@ export class FakeManager implements Link {
     throw new ApiError('invalid', id);
   }
 
+  private pending(u: Known): Data {
+    const { id, name, size, parts, state, active } = u;
+    return { upload_id: id, name, path: '/', size, chunk_size: this.partSize, confirmed: [...parts].map((i) => [i, i]), waiting_for_answer: state === 'waiting', active };
+  }
+
   private refused(why: string): Data {
     return { accepted: false, upload_id: 'none', chunk_size: 1, rejection_reason: why };
   }
 
   private begin(name: string, size: number): Data {
-    const u: Known = { id: `u${this.next++}`, name, size, parts: new Set(), state: 'running' };
+    const u: Known = { id: `u${this.next++}`, name, size, parts: new Set(), state: 'running', active: true };
     this.uploads.set(u.id, u);
     if (size === 0) setTimeout(() => this.conclude(u));
     return this.accepted(u);

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FakeManager } from './fakes';
+import type { Kept, Memory } from './memory';
 import { PostError } from './post';
 import { UploadQueue, type QueueOptions } from './queue';
 import { Upload } from './upload';
@@ -325,5 +326,179 @@ describe('by hand', () => {
     queue.dispose();
     await held();
     expect(manager.log.some((l) => l.includes('abort'))).toBe(false);
+  });
+});
+
+describe('pausing', () => {
+  test('gives the slot to the next file, and goes on from what is stored', async () => {
+    manager.slots = 1;
+    manager.quick = false;
+    queue.add([file('a', 30), file('b', 5)]);
+    await held('a 0', 'a 1', 'a 2');
+    manager.release('a 1');
+    await vi.waitFor(() => expect(queue.uploads[0]!.stored).toBe(10), soon);
+    queue.pause(queue.uploads[0]!);
+    expect(manager.log).toContain('c2s:upload-pause a');
+    await held('b 0');
+    expect(states()).toEqual(['a paused', 'b sending']);
+    manager.release('b 0');
+    await settled(['a paused', 'b done']);
+    queue.resume(queue.uploads[0]!);
+    await held('a 0', 'a 2');
+    manager.release('a 0');
+    manager.release('a 2');
+    await settled(['a done', 'b done']);
+  });
+
+  test('holds while the server is asked, and through a lost connection', async () => {
+    manager.heard = (id) => id === 'c2s:upload-request' && queue.pause(queue.uploads[0]!);
+    queue.add([file('a', 30)]);
+    await vi.waitFor(() => expect(manager.log.at(-1)).toMatch(/pause|clear/), soon);
+    await vi.waitFor(() => expect(manager.log).toContain('c2s:upload-pause a'), soon);
+    manager.heard = undefined;
+    queue.disconnected();
+    queue.connected();
+    expect(states()).toEqual(['a paused']);
+    queue.resumeAll();
+    await settled(['a done']);
+    expect(manager.uploads.size).toBe(1);
+  });
+
+  test('what waits is put before others', async () => {
+    manager.slots = 1;
+    manager.quick = false;
+    queue.add([file('a', 5), file('b', 5), file('c', 5)]);
+    await held('a 0');
+    queue.move(queue.uploads[2]!, -1);
+    queue.move(queue.uploads[1]!, -1); // c is the first that waits
+    manager.release('a 0');
+    await held('c 0');
+    expect(states()).toEqual(['a done', 'c sending', 'b queued']);
+  });
+});
+
+describe('the hash', () => {
+  test('is told before the last part, also of one that goes on', async () => {
+    let tell: ((hash: string) => void) | undefined;
+    start({ hash: () => new Promise((resolve) => (tell = resolve)) });
+    manager.quick = false;
+    queue.add([file('a', 25)]);
+    await held('a 0', 'a 1');
+    manager.release('a 0');
+    manager.release('a 1');
+    await vi.waitFor(() => expect(queue.uploads[0]!.stored).toBe(20), soon);
+    expect(manager.posts.size).toBe(0);
+    tell!('ab12');
+    await held('a 2');
+    expect(manager.hashes.get('a')).toBe('ab12');
+    manager.release('a 2');
+    await settled(['a done']);
+  });
+
+  test('of a file that cannot be read fails its upload', async () => {
+    start({ hash: () => Promise.reject(new Error('NotReadableError')) });
+    queue.add([file('a', 25)]);
+    await settled(['a failed']);
+    expect(queue.uploads[0]!.state).toEqual({ at: 'failed', message: 'The file was changed or removed on the disk.' });
+  });
+
+  test('that no worker can make is no reason to stop', async () => {
+    start({ hash: () => Promise.resolve(undefined) });
+    queue.add([file('a', 25)]);
+    await settled(['a done']);
+    expect(manager.hashes.size).toBe(0);
+  });
+});
+
+describe('an earlier visit', () => {
+  class FakeMemory implements Memory {
+    readonly rows = new Map<string, Kept>();
+    keep(kept: Kept) {
+      this.rows.set(kept.id, kept);
+      return Promise.resolve();
+    }
+    forget(id: string) {
+      this.rows.delete(id);
+      return Promise.resolve();
+    }
+    all() {
+      return Promise.resolve(new Map(this.rows));
+    }
+  }
+
+  /** Leaves uploads behind as a page does that is closed, and comes back to the same server. */
+  async function comeBack(memory: FakeMemory, handle?: FileSystemFileHandle) {
+    start({ memory });
+    manager.quick = false;
+    const first = manager;
+    queue.connected();
+    queue.add([file('a', 30)]);
+    await held('a 0', 'a 1', 'a 2');
+    manager.release('a 1');
+    await vi.waitFor(() => expect(memory.rows.size).toBe(1), soon);
+    await vi.waitFor(() => expect(queue.uploads[0]!.stored).toBe(10), soon);
+    queue.dispose();
+    for (const u of first.uploads.values()) u.active = false;
+    if (handle) for (const row of memory.rows.values()) row.handle = handle;
+    first.quick = true;
+    queue = new UploadQueue({ link: first, post: first.post, changed: () => undefined, memory });
+    queue.connected();
+  }
+
+  test('is listed, and goes on when the same file is picked again', async () => {
+    const memory = new FakeMemory();
+    await comeBack(memory);
+    await settled(['a missing']);
+    const [u] = queue.uploads;
+    expect([u!.size, u!.stored, queue.active]).toEqual([30, 10, false]);
+    expect(queue.provide(u!, new File([new Uint8Array(29)], 'a', { lastModified: 7 }))).toBe(false);
+    expect(queue.provide(u!, new File([new Uint8Array(30)], 'a', { lastModified: 8 }))).toBe(false);
+    expect(queue.provide(u!, new File([new Uint8Array(30)], 'a', { lastModified: 7 }))).toBe(true);
+    await settled(['a done']);
+    expect(manager.uploads.size).toBe(1);
+    await vi.waitFor(() => expect(memory.rows.size).toBe(0), soon);
+  });
+
+  test('goes on too when the file comes as any other does', async () => {
+    await comeBack(new FakeMemory());
+    await settled(['a missing']);
+    queue.add([file('a', 30), file('b', 5)]);
+    await settled(['a done', 'b done']);
+    expect(manager.uploads.size).toBe(2);
+  });
+
+  test('goes on by itself where the browser has a handle, or asks', async () => {
+    const bytes = new File([new Uint8Array(30)], 'a', { lastModified: 7 });
+    let permission = 'prompt';
+    const handle = {
+      getFile: () => Promise.resolve(bytes),
+      queryPermission: () => Promise.resolve(permission),
+      requestPermission: () => Promise.resolve((permission = 'granted')),
+    } as unknown as FileSystemFileHandle;
+    await comeBack(new FakeMemory(), handle);
+    await vi.waitFor(() => expect(queue.uploads[0]?.state).toEqual({ at: 'missing', ask: true }), soon);
+    expect(await queue.reopen(queue.uploads[0]!)).toBe(true);
+    await settled(['a done']);
+
+    await comeBack(new FakeMemory(), handle);
+    await settled(['a done']);
+  });
+
+  test('is cancelled like any other, and left alone while another page works on it', async () => {
+    const memory = new FakeMemory();
+    await comeBack(memory);
+    await settled(['a missing']);
+    queue.cancel(queue.uploads[0]!);
+    expect(manager.log.at(-1)).toBe('c2s:upload-abort-request a');
+
+    await comeBack(memory);
+    await settled(['a missing']);
+    for (const u of manager.uploads.values()) u.active = true;
+    queue.dispose();
+    queue = new UploadQueue({ link: manager, post: manager.post, changed: () => undefined, memory });
+    queue.connected();
+    await vi.waitFor(() => expect(manager.log.filter((l) => l.startsWith('c2s:uploads-request'))).toHaveLength(3), soon);
+    await Promise.resolve();
+    expect(states()).toEqual([]);
   });
 });

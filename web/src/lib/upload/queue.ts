@@ -6,8 +6,10 @@
  */
 import { ApiError, explain } from '../api/client';
 import type { Data } from '../socket/socket';
+import { t } from '../words/words.svelte';
 import { Lanes } from './lanes';
-import type { Range } from './parts';
+import { fileOf, type Memory } from './memory';
+import { partRange, type Range } from './parts';
 import { PostError, type Post } from './post';
 import { sendParts, sleep, type SenderOptions, type Wait } from './sender';
 import { Upload, type Answer, type State } from './upload';
@@ -24,6 +26,10 @@ export type QueueOptions = {
   link: Link;
   post: Post;
   changed: () => void;
+  /** The hash of a file, for the server to compare; undefined where it cannot be had. Rejects if the file cannot be read. */
+  hash?: (file: File, signal: AbortSignal) => Promise<string | undefined>;
+  /** What is kept for a later visit; without it unfinished uploads of earlier ones are left alone. */
+  memory?: Memory;
   /** Files at once, if there are services for so many. */
   filesAtOnce?: number;
   /** Parts at once, of one file and of all. */
@@ -48,6 +54,8 @@ export class UploadQueue {
   /** Counts connections, so that answers of an old one are told apart. */
   private epoch = 0;
   private always: Answer | undefined;
+  /** Whether uploads of earlier visits have been asked for. */
+  private recalled = false;
   private readonly filesAtOnce: number;
   private readonly wait: Wait;
   private readonly sender: SenderOptions;
@@ -72,7 +80,7 @@ export class UploadQueue {
       link.on('s2c:upload-overwrite-request', (d) => this.question(d)),
       link.on('s2c:upload-overwrite-cancel', () => this.settled()),
       link.on('s2c:upload-finish-info', (d) => this.find(d, (u) => this.finish(u, d))),
-      link.on('s2c:upload-interrupted', (d) => this.find(d, (u) => this.setBack(u, String(d['reason'] ?? '')))),
+      link.on('s2c:upload-interrupted', (d) => this.find(d, (u) => u.moving && this.setBack(u, String(d['reason'] ?? '')))),
     ];
   }
 
@@ -83,9 +91,64 @@ export class UploadQueue {
     for (const u of this.uploads) u.abort.abort();
   }
 
+  /** Queues uploads; one of a file that an earlier visit has begun to send goes on there. */
   add(uploads: readonly Upload[]): void {
-    this.uploads = [...this.uploads, ...uploads];
+    const fresh = uploads.filter((u) => {
+      const begun = this.uploads.find((x) => x.state.at === 'missing' && x.name === u.name && x.path === u.path && x.size === u.size && (x.modified === 0 || x.modified === u.modified));
+      if (begun && u.file) this.goOn(begun, u.file);
+      return !begun;
+    });
+    this.uploads = [...this.uploads, ...fresh];
     this.pump();
+  }
+
+  /** Goes on with an upload of an earlier visit with the file that was picked for it; false if it is another one. */
+  provide(u: Upload, file: File): boolean {
+    if (u.state.at !== 'missing' || file.size !== u.size || (u.modified !== 0 && u.modified !== file.lastModified)) return false;
+    this.goOn(u, file);
+    this.pump();
+    return true;
+  }
+
+  /** The same with the file that the browser has a handle of: call it in a click. False if it cannot be had. */
+  async reopen(u: Upload): Promise<boolean> {
+    const handle = await u.source?.();
+    const file = handle && (await fileOf(handle, true));
+    return file !== undefined && file !== 'ask' && this.provide(u, file);
+  }
+
+  /** Stops an upload until resume; its slot is free for others. */
+  pause(u: Upload): void {
+    if (u.over || u.state.at === 'paused' || !(u.state.at === 'queued' || u.state.at === 'starting' || u.state.at === 'sending' || u.state.at === 'interrupted')) return;
+    const held = u.holds && u.state.at === 'sending';
+    u.abort.abort();
+    u.flying.clear();
+    this.set(u, { at: 'paused' });
+    if (held) this.giveBack(u.id);
+    this.release(u);
+  }
+
+  resume(u: Upload): void {
+    if (u.state.at !== 'paused') return;
+    this.set(u, u.id ? { at: 'interrupted' } : { at: 'queued' });
+    this.pump();
+  }
+
+  pauseAll(): void {
+    for (const u of this.uploads) this.pause(u);
+  }
+
+  resumeAll(): void {
+    for (const u of this.uploads) this.resume(u);
+  }
+
+  /** Moves one that waits before the one that waits in front of it, or (by 1) behind the one after it. */
+  move(u: Upload, by: -1 | 1): void {
+    const waiting = this.uploads.filter((x) => x.state.at === 'queued' || x === u);
+    const other = waiting[waiting.indexOf(u) + by];
+    if (u.state.at !== 'queued' || !other) return;
+    this.uploads = this.uploads.map((x) => (x === u ? other : x === other ? u : x));
+    this.o.changed();
   }
 
   get questions(): Upload[] {
@@ -93,7 +156,7 @@ export class UploadQueue {
   }
 
   get active(): boolean {
-    return this.uploads.some((u) => !u.over);
+    return this.uploads.some((u) => !u.over && u.state.at !== 'missing');
   }
 
   /** The connection is there (again): book, and take up what was interrupted. */
@@ -101,12 +164,13 @@ export class UploadQueue {
     this.forgetBooking();
     for (const u of this.uploads) u.resting = false;
     this.pump();
+    void this.recall();
   }
 
   /** The connection is gone, and with it the booking. */
   disconnected(): void {
     this.forgetBooking();
-    this.uploads = this.uploads.filter((u) => u.over || u.file); // the others are asked about again
+    this.uploads = this.uploads.filter((u) => u.over || u.file || u.state.at === 'missing'); // the others are asked about again
     for (const u of this.uploads) if (u.moving) this.interrupt(u);
     this.o.changed();
   }
@@ -154,6 +218,7 @@ export class UploadQueue {
 
   private set(u: Upload, state: State): void {
     u.state = state;
+    if (u.over && u.id) void this.o.memory?.forget(u.id);
     this.o.changed();
   }
 
@@ -165,6 +230,57 @@ export class UploadQueue {
   private abort(id: string): void {
     // Without an answer it expires on the server.
     this.o.link.call('c2s:upload-abort-request', { upload_id: id }).catch(() => undefined);
+  }
+
+  private giveBack(id: string): void {
+    // Without an answer the service gives it up when no part comes.
+    this.o.link.call('c2s:upload-pause', { upload_id: id }).catch(() => undefined);
+  }
+
+  private goOn(u: Upload, file: File): void {
+    u.file = file;
+    u.modified = file.lastModified;
+    u.hash = '';
+    this.set(u, { at: 'interrupted' });
+    this.keep(u);
+  }
+
+  private keep(u: Upload): void {
+    const { memory } = this.o;
+    if (!memory || u.size === 0) return;
+    const { id, modified } = u;
+    void (async () => {
+      const handle = await u.source?.();
+      await memory.keep({ id, modified, ...(handle && { handle }) });
+      if (u.over) await memory.forget(id); // it was quicker
+    })();
+  }
+
+  /** Lists what earlier visits have left unfinished, and goes on with what can be read without a question. */
+  private async recall(): Promise<void> {
+    const { memory, link } = this.o;
+    if (!memory || this.recalled) return;
+    this.recalled = true;
+    let pending: Pending[];
+    const kept = await memory.all();
+    try {
+      pending = ((await link.call('c2s:uploads-request', {})).data['uploads'] ?? []) as Pending[];
+    } catch {
+      this.recalled = false; // the next connection asks again
+      return;
+    }
+    for (const p of pending) {
+      if (p.waiting_for_answer || p.active || this.uploads.some((u) => u.id === p.upload_id)) continue;
+      const known = kept.get(p.upload_id);
+      const handle = known?.handle;
+      const u = Upload.unfinished(p.upload_id, p.name, p.path, p.size, storedOf(p), handle && (() => Promise.resolve(handle)));
+      u.modified = known?.modified ?? 0;
+      this.uploads = [...this.uploads, u];
+      const file = handle && (await fileOf(handle, false));
+      if (file === 'ask') this.set(u, { at: 'missing', ask: true });
+      else if (file && u.state.at === 'missing') this.provide(u, file);
+    }
+    this.pump();
   }
 
   private question(d: Data): void {
@@ -199,6 +315,8 @@ export class UploadQueue {
     if (d['success'] === true) {
       u.stored = u.size;
       this.set(u, { at: 'done', name: String(d['rename_target'] ?? u.name) });
+    } else if (/not the file that was sent/.test(reason)) {
+      this.set(u, { at: 'failed', message: t('What arrived was not this file, so it was thrown away; nothing on the server has changed. Try again.') });
     } else if (/^skipped/i.test(reason)) {
       this.set(u, { at: 'skipped' });
     } else {
@@ -324,14 +442,22 @@ export class UploadQueue {
     const { signal } = u.abort;
     this.set(u, { at: 'starting' });
     try {
-      const target = u.id ? await this.resume(u) : await this.request(u, file);
+      const target = u.id ? await this.takeUp(u) : await this.request(u, file);
       if (signal.aborted) {
         if (u.over) this.abort(target.id); // cancelled while the server was asked
+        if (u.state.at === 'paused') {
+          u.id = target.id;
+          this.keep(u);
+          this.giveBack(u.id);
+        }
         return;
       }
       u.id = target.id;
+      this.keep(u);
       this.set(u, { at: 'sending' });
-      await sendParts(u, file, target, this.sender, signal);
+      const hash = u.size === 0 || u.hash ? Promise.resolve(u.hash) : this.o.hash?.(file, signal);
+      hash?.catch(() => undefined); // it is heard of before the last part
+      await sendParts(u, file, target, this.sender, signal, () => this.vouch(u, hash, signal));
       if (u.state.at === 'sending') this.set(u, { at: 'finishing' });
     } catch (e) {
       if (!u.over && !signal.aborted) await this.stopped(u, e);
@@ -355,7 +481,25 @@ export class UploadQueue {
     return accepted(data);
   }
 
-  private async resume(u: Upload) {
+  /** Tells the server the hash of what is sent, before the last part. */
+  private async vouch(u: Upload, hash: Promise<string | undefined> | undefined, signal: AbortSignal): Promise<void> {
+    try {
+      u.hash = (await hash) ?? '';
+    } catch (e) {
+      if (signal.aborted) throw e;
+      throw new PostError('the file was changed or removed on the disk', 0, false);
+    }
+    signal.throwIfAborted();
+    if (!u.hash) return;
+    try {
+      await this.o.link.call('c2s:upload-hash', { upload_id: u.id, hash: u.hash });
+    } catch (e) {
+      if (e instanceof ApiError && e.code === 'not_found') throw new Refusal(e.message);
+      throw e;
+    }
+  }
+
+  private async takeUp(u: Upload) {
     const { data } = await this.o.link.call('c2s:upload-resume', { upload_id: u.id }, 25_000);
     return accepted(data);
   }
@@ -395,6 +539,14 @@ export class UploadQueue {
       return true;
     }
   }
+}
+
+type Pending = { upload_id: string; name: string; path: string; size: number; chunk_size: number; confirmed: Range[]; waiting_for_answer: boolean; active: boolean };
+
+function storedOf({ size, chunk_size: partSize, confirmed }: Pending): number {
+  let sum = 0;
+  for (const [first, last] of confirmed) sum += partRange(size, partSize, last)[1] - partRange(size, partSize, first)[0];
+  return sum;
 }
 
 function accepted(data: Data) {

@@ -17,8 +17,8 @@ export type SenderOptions = {
 
 export type Target = { address: string; partSize: number; confirmed: readonly Range[] };
 
-/** Resolves when every part is stored; rejects with PostError, or with the signal's reason. */
-export async function sendParts(u: Upload, file: File, to: Target, o: SenderOptions, signal: AbortSignal): Promise<void> {
+/** Resolves when every part is stored; rejects with PostError, or with the signal's reason. The last part waits for what has to come before it. */
+export async function sendParts(u: Upload, file: File, to: Target, o: SenderOptions, signal: AbortSignal, beforeLast: () => Promise<void>): Promise<void> {
   const parts = missingParts(partCount(u.size, to.partSize), to.confirmed);
   let open = 0;
   for (const i of parts) {
@@ -28,7 +28,10 @@ export async function sendParts(u: Upload, file: File, to: Target, o: SenderOpti
   u.stored = u.size - open;
   let next = 0;
   const lane = async (): Promise<void> => {
-    for (let index = parts[next++]; index !== undefined; index = parts[next++]) await sendPart(u, file, to, index, o, signal);
+    for (let index = parts[next++]; index !== undefined; index = parts[next++]) {
+      if (next === parts.length) await beforeLast();
+      await sendPart(u, file, to, index, o, signal);
+    }
   };
   await Promise.all(Array.from({ length: Math.min(o.partsAtOnce, parts.length) }, lane));
 }

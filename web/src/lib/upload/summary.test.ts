@@ -17,7 +17,7 @@ test('what is given up counts for nothing', () => {
     upload('c', 50, { at: 'cancelled' }, 20),
     upload('d', 50, { at: 'failed', message: 'x' }),
   ];
-  expect(summarise(uploads)).toEqual({ files: 4, over: 3, done: 1, failed: 1, asking: 0, interrupted: 0, bytes: 200, sent: 140 });
+  expect(summarise(uploads)).toEqual({ files: 4, over: 3, done: 1, failed: 1, asking: 0, interrupted: 0, paused: 0, missing: 0, bytes: 200, sent: 140 });
 });
 
 test('trouble comes first, what is over last, the newest of it first', () => {

@@ -7,12 +7,17 @@ export type State =
   | { at: 'starting' }
   | { at: 'sending' }
   | { at: 'interrupted' } // goes on by itself when it can
+  | { at: 'paused' } // by a person
+  | { at: 'missing'; ask: boolean } // of an earlier visit: its file has to be picked again, or (ask) the browser be allowed to read it
   | { at: 'finishing' } // all parts are stored
   | { at: 'asking' } // the name is taken, a person decides
   | { at: 'done'; name: string }
   | { at: 'skipped' }
   | { at: 'failed'; message: string }
   | { at: 'cancelled' };
+
+/** Gives the handle of a file, if there is one. */
+export type Source = () => Promise<FileSystemFileHandle | undefined>;
 
 let nextKey = 1;
 
@@ -30,6 +35,10 @@ export class Upload {
   holds = false;
   /** Whether it waits before the next try. */
   resting = false;
+  /** Hash of the file, once it is known. */
+  hash = '';
+  /** When the file was changed, in milliseconds; 0 where only its upload is known. */
+  modified = 0;
   /** Failed tries since something was stored. */
   setbacks = 0;
 
@@ -40,16 +49,29 @@ export class Upload {
     readonly path: string,
     readonly isPublic: boolean,
     /** Missing for what an earlier visit to the page has sent. */
-    readonly file: File | undefined,
+    public file: File | undefined,
+    /** Finds the file again on a later visit, where the browser has a way. */
+    readonly source: Source | undefined,
   ) {}
 
-  static of(file: File, path: string, isPublic: boolean): Upload {
-    return new Upload(file.name, file.size, path, isPublic, file);
+  static of(file: File, path: string, isPublic: boolean, source?: Source): Upload {
+    const u = new Upload(file.name, file.size, path, isPublic, file, source);
+    u.modified = file.lastModified;
+    return u;
+  }
+
+  /** An upload of an earlier visit that lacks parts, and its file. */
+  static unfinished(id: string, name: string, path: string, size: number, stored: number, source?: Source): Upload {
+    const u = new Upload(name, size, path, false, undefined, source);
+    u.id = id;
+    u.stored = stored;
+    u.state = { at: 'missing', ask: false };
+    return u;
   }
 
   /** An upload of an earlier visit: all its parts are stored, only a question is open. */
   static ofEarlier(id: string, name: string, path: string): Upload {
-    const u = new Upload(name, 0, path, false, undefined);
+    const u = new Upload(name, 0, path, false, undefined, undefined);
     u.id = id;
     return u;
   }
@@ -66,6 +88,7 @@ export class Upload {
   }
 
   get moving(): boolean {
-    return !this.over && this.state.at !== 'queued';
+    const { at } = this.state;
+    return !this.over && at !== 'queued' && at !== 'paused' && at !== 'missing';
   }
 }
