@@ -270,9 +270,25 @@ func TestEndToEnd_thumbnailService(t *testing.T) {
 	ctx := withTimeout(t, time.Minute)
 	c.book(ctx, 1)
 	id := c.sendBytes(ctx, "/notes", "notes.txt", []byte(strings.Repeat("Thumbnails of text are small pages.\n", 40)))
-	start(t, map[string]string{"MANAGER_ADDRESS": strings.Replace(s.base, "http", "ws", 1), "SERVICE_PASSWORD": s.setting(t, "SERVICE_PASSWORD")}, "thumbnail-service")
+	start(t, map[string]string{"PATH": t.TempDir(), "MANAGER_ADDRESS": strings.Replace(s.base, "http", "ws", 1), "SERVICE_PASSWORD": s.setting(t, "SERVICE_PASSWORD")}, "thumbnail-service")
 	c.shown(ctx, id)
 	if answer, _ := c.thumbnail(ctx, id, "size=1024"); answer.StatusCode != 200 {
 		t.Errorf("status %d", answer.StatusCode)
+	}
+	// It has found no programs, and administrators can see that.
+	var listed struct {
+		Services []struct{ Type, Lacks string }
+	}
+	c.must(c.do(ctx, "GET", "/api/services", nil, &listed))
+	lacks := ""
+	for _, one := range listed.Services {
+		if one.Type == packet.ServiceThumbnail {
+			lacks = one.Lacks
+		}
+	}
+	for _, program := range []string{"ffmpeg", "vipsthumbnail", "pdftoppm", "rsvg-convert"} {
+		if !strings.Contains(lacks, program) {
+			t.Errorf("a service without %s says that it lacks %q", program, lacks)
+		}
 	}
 }

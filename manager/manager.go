@@ -259,7 +259,7 @@ func (m *Manager) services() []api.ServiceInfo {
 	connected := m.dispatch.Services()
 	infos := make([]api.ServiceInfo, len(connected))
 	for i, s := range connected {
-		infos[i] = api.ServiceInfo{ID: s.ID, Type: s.Type, Address: s.Address, Busy: s.Busy, Capacity: s.Capacity, Quarantined: s.Quarantined}
+		infos[i] = api.ServiceInfo{ID: s.ID, Type: s.Type, Address: s.Address, Busy: s.Busy, Capacity: s.Capacity, Quarantined: s.Quarantined, Lacks: s.Lacks}
 	}
 	return infos
 }

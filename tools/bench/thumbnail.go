@@ -357,7 +357,7 @@ func (m *thumbnailManager) make(ctx context.Context, files int, kind string, siz
 // until ctx ends, and gives the most that it saw, in MiB. What they share counts
 // for each.
 func (p *process) peakOfAll(ctx context.Context) float64 {
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	most := 0.0
 	for {

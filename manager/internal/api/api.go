@@ -81,6 +81,8 @@ type ServiceInfo struct {
 	// Quarantined is a service that has lied about what it stored: it is given
 	// nothing any more.
 	Quarantined bool `json:"quarantined,omitempty"`
+	// Lacks names programs that a thumbnail service has not found.
+	Lacks string `json:"lacks,omitempty"`
 }
 
 type api struct {

@@ -33,6 +33,14 @@ type Service struct {
 	// Guarded by d.mu:
 	gone        bool
 	quarantined bool // it has lied, and is given nothing
+	lacks       string
+}
+
+// Lacks says what the service cannot do for want of programs, for people.
+func (s *Service) Lacks(what string) {
+	s.d.mu.Lock()
+	defer s.d.mu.Unlock()
+	s.lacks = what
 }
 
 // MaxCapacity is the most uploads that one service takes at once.
@@ -141,6 +149,7 @@ type Info struct {
 	Capacity int
 	// Quarantined tells that it has lied about what it stored, and is given nothing.
 	Quarantined bool
+	Lacks       string // what it cannot do, for people
 }
 
 // Services lists the services that are connected and configured.
@@ -149,7 +158,7 @@ func (d *Dispatcher) Services() []Info {
 	defer d.mu.Unlock()
 	infos := make([]Info, 0, len(d.services))
 	for _, s := range d.services {
-		infos = append(infos, Info{ID: s.id, Type: s.kind(), Address: s.address, Busy: d.busy(s), Capacity: s.capacity, Quarantined: s.quarantined})
+		infos = append(infos, Info{ID: s.id, Type: s.kind(), Address: s.address, Busy: d.busy(s), Capacity: s.capacity, Quarantined: s.quarantined, Lacks: s.lacks})
 	}
 	return infos
 }

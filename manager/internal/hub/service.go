@@ -56,6 +56,7 @@ func (h *Hub) runService(ctx context.Context, conn *packet.Conn, role policy.Rol
 		err := s.Configure(ctx)
 		if err == nil && role == policy.ThumbnailService && h.Thumbs != nil {
 			worker, err = h.Thumbs.Join(ctx, link{conn}, capacity)
+			s.Lacks(worker.Lacks())
 		}
 		if err != nil {
 			log.WarnContext(ctx, "service not configured", "err", err)

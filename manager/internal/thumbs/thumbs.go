@@ -101,7 +101,6 @@ type Thumbs struct {
 	made    int64
 	failed  int64
 	refused int64 // answers of services that were no thumbnails
-	missing string
 }
 
 // want is a thumbnail that somebody asked for.
@@ -303,8 +302,14 @@ func (t *Thumbs) Debug() any {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	lacks := map[string]int{} // how many services
+	for _, w := range t.workers {
+		if w.lacks != "" {
+			lacks[w.lacks]++
+		}
+	}
 	return map[string]any{
 		"services": len(t.workers), "running": len(t.leases), "stored": counts,
-		"format": t.Format, "made": t.made, "failed": t.failed, "refused": t.refused, "not_installed": t.missing,
+		"format": t.Format, "made": t.made, "failed": t.failed, "refused": t.refused, "not_installed": lacks,
 	}
 }

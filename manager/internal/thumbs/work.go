@@ -31,6 +31,7 @@ type Worker struct {
 	t        *Thumbs
 	link     Link
 	capacity int
+	lacks    string    // programs, for people
 	busy     int       // guarded by t.mu
 	rest     time.Time // guarded by t.mu: it is given nothing before
 }
@@ -58,7 +59,7 @@ func (t *Thumbs) Join(ctx context.Context, link Link, capacity int) (*Worker, er
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.missing = answer.Message
+	w.lacks = answer.Message
 	t.workers = append(t.workers, w)
 	t.nudge()
 	return w, nil
@@ -79,6 +80,15 @@ func (w *Worker) ask(ctx context.Context, p packet.Packet) (packet.Boolean, erro
 }
 
 var errRefused = errors.New("the service refused")
+
+// Lacks says what the service cannot make for want of programs, "" if that is
+// nothing.
+func (w *Worker) Lacks() string {
+	if w == nil {
+		return ""
+	}
+	return w.lacks
+}
 
 // Leave ends what the service had: others go on with it.
 func (w *Worker) Leave(ctx context.Context) {

@@ -28,8 +28,9 @@ const (
 	lackCalls   = "syscalls" // it can ask the system for anything
 )
 
-// Cell is what is left to the process.
+// Cell is what is left to the process. One that was not entered bounds nothing.
 type Cell struct {
+	bound    bool
 	lacks    []string
 	listener net.Listener // on loopback, the only port that can be connected to; nil if there is none
 }
@@ -47,7 +48,7 @@ func Enter(args []string) (*Cell, error) {
 		return confine(args, settings[0] == Alone, settings[1:])
 	}
 	number, lacks, _ := strings.Cut(rest, "/")
-	c := &Cell{}
+	c := &Cell{bound: true}
 	if lacks != "" {
 		c.lacks = strings.Split(lacks, ",")
 	}
@@ -76,6 +77,9 @@ func (c *Cell) Silence() error {
 			return err
 		}
 		c.listener = nil
+	}
+	if !c.bound {
+		return nil
 	}
 	return denySockets()
 }
