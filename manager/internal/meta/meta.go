@@ -30,6 +30,7 @@ type Store interface {
 	Objects
 	Uploads
 	Audit
+	Quotas
 
 	// KeyIDs gives the ids of the master keys that the store was opened with
 	// first, nil for a store that has never had one.

@@ -17,7 +17,7 @@ const selectAudit = `SELECT a.number, a.at, a.action, a.done, a.user_id, a.user_
 // AppendAudit implements meta.Audit. The one row of audit_head is written first,
 // so that two writers come one after the other in every database.
 func (s *Store) AppendAudit(ctx context.Context, records ...meta.AuditRecord) error {
-	err := s.update(ctx, func(tx querier) error {
+	err := s.amend(ctx, func(tx querier) error {
 		var last int64
 		var head []byte
 		if err := tx.QueryRowContext(ctx, `INSERT INTO audit_head (id, number, sum) VALUES (1, 0, ?1)

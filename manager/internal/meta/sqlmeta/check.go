@@ -43,6 +43,14 @@ var findings = []struct {
 		WHERE u.state IN ('running', 'waiting') AND (o.id IS NULL OR o.state <> 'uploading')`},
 	{"entry %v is in entry %v, which is no folder", `SELECT e.id, p.id
 		FROM entries e JOIN entries p ON p.id = e.parent_id WHERE p.kind <> 'folder'`},
+	{"user %v has %v files and %v bytes, counted are %v and %v", `SELECT w.id, w.files, w.bytes, COALESCE(s.used_files, 0), COALESCE(s.used_bytes, 0)
+		FROM (` + stored + `) w LEFT JOIN space s ON s.user_id = w.id
+		WHERE w.files <> COALESCE(s.used_files, 0) OR w.bytes <> COALESCE(s.used_bytes, 0)`},
+	{"user %v has nothing, counted are %v files and %v bytes", `SELECT s.user_id, s.used_files, s.used_bytes
+		FROM space s WHERE (s.used_files <> 0 OR s.used_bytes <> 0) AND s.user_id NOT IN (SELECT w.id FROM (` + stored + `) w)`},
+	{"a share of entry %v names another owner", `SELECT g.entry_id FROM (
+			SELECT entry_id, owner_id FROM shares UNION ALL SELECT entry_id, owner_id FROM group_shares) g
+		JOIN entries e ON e.id = g.entry_id WHERE COALESCE(e.owner_id, 0) <> COALESCE(g.owner_id, 0)`},
 	{"the root is missing: entry %v", `SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM entries WHERE id = 0 AND kind = 'folder')`},
 	{"entry %v does not hang on the root", `WITH RECURSIVE reached (id) AS (
 			SELECT id FROM entries WHERE id IN (0, -1)
@@ -50,6 +58,14 @@ var findings = []struct {
 			SELECT e.id FROM reached r JOIN entries e ON e.parent_id = r.id)
 		SELECT e.id FROM entries e LEFT JOIN reached r ON r.id = e.id WHERE r.id IS NULL`},
 }
+
+// stored is what each user has, and what all have (user 0): what the table of
+// space should say.
+const stored = `SELECT x.id, CAST(SUM(x.files) AS BIGINT) AS files, CAST(SUM(x.bytes) AS BIGINT) AS bytes FROM (
+		SELECT owner_id AS id, COUNT(*) AS files, SUM(size) AS bytes FROM entries WHERE kind = 'file' AND owner_id IS NOT NULL GROUP BY owner_id
+		UNION ALL SELECT 0, COUNT(*), COALESCE(SUM(size), 0) FROM entries WHERE kind = 'file'
+		UNION ALL SELECT e.owner_id, 0, SUM(v.size) FROM versions v JOIN entries e ON e.id = v.entry_id WHERE e.owner_id IS NOT NULL GROUP BY e.owner_id
+		UNION ALL SELECT 0, 0, COALESCE(SUM(size), 0) FROM versions) x GROUP BY x.id`
 
 // Check implements meta.Store. It reads everything, which takes minutes for
 // millions of entries, while others read and write on. Its lines name ids only.

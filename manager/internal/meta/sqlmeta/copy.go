@@ -150,7 +150,13 @@ func (c copier) overwrite(ctx context.Context, from, to cloud.Entry, r *meta.Cop
 		WHERE id = ?`, from.Object[:], from.Size, from.Type, c.now, from.ModifiedAt.UnixMicro(), to.ID); err != nil {
 		return err
 	}
+	if err := charge(ctx, c.Tx, to.Owner, from.Size-to.Size, 0); err != nil {
+		return err
+	}
 	if err := c.old.retire(ctx, to, to.ID); err != nil {
+		return err
+	}
+	if err := fits(ctx, c.Tx, to.Owner, c.viewer, ""); err != nil {
 		return err
 	}
 	if err := exec(ctx, c.Tx, `DELETE FROM properties WHERE entry_id = ?`, to.ID); err != nil {
@@ -211,6 +217,13 @@ func (c copier) insert(ctx context.Context, from cloud.Entry, parent cloud.Entry
 	}
 	if err := c.Tx.QueryRowContext(ctx, `SELECT COUNT(*) FILTER (WHERE e.kind = 'file'), COUNT(*) FILTER (WHERE e.kind = 'folder')
 		FROM copied c JOIN entries e ON e.id = c.new`).Scan(&r.Files, &r.Folders); err != nil {
+		return err
+	}
+	if err := chargeAll(ctx, c.Tx, 1, `SELECT COALESCE(e.owner_id, 0), CAST(SUM(e.size) AS BIGINT), COUNT(*)
+		FROM copied c JOIN entries e ON e.id = c.new WHERE c.level > 0 AND e.kind = 'file' GROUP BY 1`); err != nil {
+		return err
+	}
+	if err := fits(ctx, c.Tx, c.owner, c.owner, ""); err != nil {
 		return err
 	}
 	if r.Entry, err = entry(ctx, c.Tx, top.ID, c.viewer); err != nil {

@@ -130,6 +130,13 @@ func (p disposal) erase(ctx context.Context) error {
 		p.now); err != nil {
 		return err
 	}
+	if err := chargeAll(ctx, p.tx, -1, `SELECT COALESCE(e.owner_id, 0), CAST(SUM(e.size) AS BIGINT), COUNT(*)
+		FROM doomed d JOIN entries e ON e.id = d.id WHERE e.kind = 'file' GROUP BY 1
+		UNION ALL
+		SELECT COALESCE(e.owner_id, 0), CAST(SUM(v.size) AS BIGINT), 0
+		FROM doomed d JOIN entries e ON e.id = d.id JOIN versions v ON v.entry_id = e.id GROUP BY 1`); err != nil {
+		return err
+	}
 	return exec(ctx, p.tx, `DELETE FROM entries WHERE id IN (SELECT id FROM doomed); DELETE FROM doomed`)
 }
 

@@ -92,6 +92,11 @@ func finish(ctx context.Context, p disposal, u upload, f meta.Finish) (r meta.Fi
 	if r.Entry, err = entry(ctx, tx, taken.ID, meta.ViewerOf(ctx)); err != nil {
 		return r, err
 	}
+	if !r.Replaced || taken.Size < u.Size || p.keep.KeepsVersions() {
+		if err := fits(ctx, tx, r.Entry.Owner, u.User, u.ID); err != nil {
+			return r, err
+		}
+	}
 	return r, exec(ctx, tx, `UPDATE uploads SET state = 'done', reason = '', entry_id = ?, replaced = ?, renamed = ?, ended_at = ?
 		WHERE id = ?`, r.Entry.ID, r.Replaced, r.Renamed, now, u.ID)
 }
@@ -119,6 +124,19 @@ func replace(ctx context.Context, p disposal, old cloud.Entry, u upload, f meta.
 	if err := exec(ctx, p.tx, `UPDATE entries SET object_id = ?, size = ?, type = ?, owner_id = ?, public = ?,
 		has_thumbnail = FALSE, updated_at = ?, modified_at = ? WHERE id = ?`,
 		u.Object[:], u.Size, f.Type, owner, public, p.now, orStamp(u.ModifiedAt, p.now), old.ID); err != nil {
+		return err
+	}
+	if owner != old.Owner { // with what the file was before
+		if err := chargeAll(ctx, p.tx, 1, `SELECT CAST(?1 AS BIGINT), CAST(COALESCE(SUM(v.size), 0) AS BIGINT) + ?2, 1 FROM versions v WHERE v.entry_id = ?3`,
+			owner, old.Size, old.ID); err != nil {
+			return err
+		}
+		if err := chargeAll(ctx, p.tx, -1, `SELECT CAST(?1 AS BIGINT), CAST(COALESCE(SUM(v.size), 0) AS BIGINT) + ?2, 1 FROM versions v WHERE v.entry_id = ?3`,
+			old.Owner, old.Size, old.ID); err != nil {
+			return err
+		}
+	}
+	if err := charge(ctx, p.tx, owner, u.Size-old.Size, 0); err != nil {
 		return err
 	}
 	p.by = u.User

@@ -77,6 +77,9 @@ func insertEntry(ctx context.Context, tx querier, e cloud.Entry) (cloud.Entry, e
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
 		e.Parent, e.Name, meta.FoldName(e.Name), e.Kind, owner(e.Owner), e.Public, object, e.Size, e.Type,
 		e.CreatedAt.UnixMicro(), e.UpdatedAt.UnixMicro(), e.ModifiedAt.UnixMicro()).Scan(&e.ID)
+	if err == nil && !e.IsFolder() {
+		err = charge(ctx, tx, e.Owner, e.Size, 1)
+	}
 	return e, err
 }
 

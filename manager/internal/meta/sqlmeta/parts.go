@@ -48,6 +48,9 @@ func (s *Store) AddPart(ctx context.Context, id cloud.UploadID, part int64, chun
 				return err
 			}
 		}
+		if u.Size < 0 { // which was not counted at its beginning
+			return fits(ctx, tx, u.User, u.User, "")
+		}
 		return nil
 	})
 	if err != nil {

@@ -159,6 +159,18 @@ func transfer(ctx context.Context, tx querier, was cloud.Entry, to cloud.UserID,
 			WHERE e.id = ?1 OR COALESCE(e.owner_id, 0) = ?3`, was.ID, t.Deep, was.Owner); err != nil {
 		return err
 	}
+	const given = `SELECT CAST(?1 AS BIGINT), CAST(COALESCE(SUM(e.size), 0) AS BIGINT) + (SELECT CAST(COALESCE(SUM(v.size), 0) AS BIGINT)
+			FROM versions v WHERE v.entry_id IN (SELECT id FROM given)), COUNT(*)
+		FROM entries e WHERE e.id IN (SELECT id FROM given) AND e.kind = 'file'`
+	if err := chargeAll(ctx, tx, -1, given, was.Owner); err != nil {
+		return err
+	}
+	if err := chargeAll(ctx, tx, 1, given, to); err != nil {
+		return err
+	}
+	if err := fits(ctx, tx, to, was.Owner, ""); err != nil {
+		return err
+	}
 	for _, c := range []struct {
 		statement string
 		arg       any

@@ -51,11 +51,14 @@ func (s *Store) CreateUpload(ctx context.Context, u meta.Upload) error {
 			VALUES (?, 'uploading', ?, ?, ?, ?)`, u.Object[:], size, u.Type, created, now); err != nil {
 			return err
 		}
-		return exec(ctx, tx, `INSERT INTO uploads (id, user_id, object_id, folder, name, size, part_size, public,
+		if err := exec(ctx, tx, `INSERT INTO uploads (id, user_id, object_id, folder, name, size, part_size, public,
 				on_conflict, type, modified_at, state, created_at, touched_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			u.ID, u.User, u.Object[:], strings.Join(u.Folder, "/"), u.Name, size, u.PartSize, u.Public,
-			u.OnConflict, u.Type, modified, meta.UploadRunning, created, orStamp(u.TouchedAt, created))
+			u.OnConflict, u.Type, modified, meta.UploadRunning, created, orStamp(u.TouchedAt, created)); err != nil {
+			return err
+		}
+		return fits(ctx, tx, u.User, u.User, "")
 	})
 	if err != nil {
 		return fmt.Errorf("create upload: %w", err)
@@ -136,7 +139,10 @@ func (s *Store) SetUploadSize(ctx context.Context, id cloud.UploadID, size int64
 		if err := exec(ctx, tx, `UPDATE objects SET size = ? WHERE id = ?`, size, u.Object[:]); err != nil {
 			return err
 		}
-		return exec(ctx, tx, `UPDATE uploads SET size = ? WHERE id = ?`, size, id)
+		if err := exec(ctx, tx, `UPDATE uploads SET size = ? WHERE id = ?`, size, id); err != nil {
+			return err
+		}
+		return fits(ctx, tx, u.User, u.User, "")
 	})
 	if err != nil {
 		return fmt.Errorf("set size of upload %s: %w", id, err)

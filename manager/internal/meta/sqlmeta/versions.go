@@ -74,6 +74,13 @@ func (p disposal) keepVersion(ctx context.Context, file cloud.Entry, into cloud.
 		into, file.Object[:], file.Size, file.Type, file.ModifiedAt.UnixMicro(), owner(p.by), p.now); err != nil {
 		return err
 	}
+	whose, err := ownerOf(ctx, p.tx, into)
+	if err != nil {
+		return err
+	}
+	if err := charge(ctx, p.tx, whose, file.Size, 0); err != nil {
+		return err
+	}
 	return p.trim(ctx, into)
 }
 
@@ -98,6 +105,10 @@ func (p disposal) trim(ctx context.Context, id cloud.EntryID) error {
 
 // dropVersions removes versions; what nothing refers to then is garbage.
 func (p disposal) dropVersions(ctx context.Context, where string, args ...any) error {
+	if err := chargeAll(ctx, p.tx, -1, `SELECT COALESCE(e.owner_id, 0), CAST(SUM(v.size) AS BIGINT), 0
+		FROM versions v JOIN entries e ON e.id = v.entry_id WHERE v.id IN (SELECT id FROM versions WHERE `+where+`) GROUP BY 1`, args...); err != nil {
+		return err
+	}
 	objects, err := rows(ctx, p.tx, scanObjectID, `DELETE FROM versions WHERE `+where+` RETURNING object_id`, args...)
 	if err != nil {
 		return err
@@ -151,6 +162,9 @@ func (s *Store) RestoreVersion(ctx context.Context, id cloud.EntryID, version me
 			return err
 		}
 		if err := exec(ctx, tx, `DELETE FROM versions WHERE id = ?1`, version); err != nil {
+			return err
+		}
+		if err := charge(ctx, tx, was.Owner, -was.Size, 0); err != nil { // the version's bytes are the file's now
 			return err
 		}
 		if was.Object == v.Object || was.Size == 0 || !p.keep.KeepsVersions() {

@@ -1,0 +1,187 @@
+package sqlmeta
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"discordcloud/manager/internal/meta"
+	"discordcloud/pkg/cloud"
+)
+
+// charge adds to what a user has stored, and to what all have. Each change of
+// entries, their sizes and owners, and of versions is charged in its transaction.
+func charge(ctx context.Context, tx querier, user cloud.UserID, bytes, files int64) error {
+	if bytes == 0 && files == 0 {
+		return nil
+	}
+	for _, id := range accounts(user) {
+		if err := exec(ctx, tx, `INSERT INTO space (user_id, used_bytes, used_files) VALUES (?1, ?2, ?3)
+			ON CONFLICT (user_id) DO UPDATE SET used_bytes = space.used_bytes + excluded.used_bytes,
+				used_files = space.used_files + excluded.used_files`, id, bytes, files); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// accounts are the rows of the table that something of a user's counts in.
+func accounts(user cloud.UserID) []cloud.UserID {
+	if user == meta.Everybody {
+		return []cloud.UserID{meta.Everybody}
+	}
+	return []cloud.UserID{meta.Everybody, user}
+}
+
+// fits is ErrFull if a user, or all together, have more than they may, uploads
+// under way included, but for one. asks is who wants to know.
+func fits(ctx context.Context, tx querier, user, asks cloud.UserID, but cloud.UploadID) error {
+	for _, id := range accounts(user) {
+		q, err := quotaOf(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if q.MostBytes == 0 && q.MostFiles == 0 {
+			continue
+		}
+		if err := reservedOf(ctx, tx, id, but, &q); err != nil {
+			return err
+		}
+		bytes := q.MostBytes > 0 && q.Bytes+q.ReservedBytes > q.MostBytes
+		files := q.MostFiles > 0 && q.Files+q.ReservedFiles > q.MostFiles
+		switch {
+		case !bytes && !files:
+		case id == meta.Everybody:
+			return cloud.UserErrorf(cloud.ErrFull, "the server has no room for it")
+		case id != asks:
+			return cloud.UserErrorf(cloud.ErrFull, "its owner has no room for it")
+		case bytes:
+			return cloud.UserErrorf(cloud.ErrFull, "there is no room for it: you may store %d bytes", q.MostBytes)
+		default:
+			return cloud.UserErrorf(cloud.ErrFull, "there is no room for it: you may store %d files", q.MostFiles)
+		}
+	}
+	return nil
+}
+
+func quotaOf(ctx context.Context, q querier, user cloud.UserID) (u meta.Quota, err error) {
+	err = q.QueryRowContext(ctx, `SELECT used_bytes, used_files, most_bytes, most_files FROM space WHERE user_id = ?1`, user).
+		Scan(&u.Bytes, &u.Files, &u.MostBytes, &u.MostFiles)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil // he has nothing, and no bound
+	}
+	return u, err
+}
+
+// reservedOf adds what uploads under way take. They are few.
+func reservedOf(ctx context.Context, q querier, user cloud.UserID, but cloud.UploadID, u *meta.Quota) error {
+	return q.QueryRowContext(ctx, `SELECT COUNT(*), CAST(COALESCE(SUM(CASE WHEN u.size < ?3 THEN u.size ELSE COALESCE(
+			(SELECT c.start + c.size FROM chunks c WHERE c.object_id = u.object_id ORDER BY c.start DESC LIMIT 1), 0) END), 0) AS BIGINT)
+		FROM uploads u INDEXED BY uploads_by_state
+		WHERE u.state IN ('running', 'waiting') AND u.id <> ?2 AND (?1 = 0 OR u.user_id = ?1)`, user, but, int64(sizeMax)).
+		Scan(&u.ReservedFiles, &u.ReservedBytes)
+}
+
+// Quota implements meta.Quotas.
+func (s *Store) Quota(ctx context.Context, user cloud.UserID) (u meta.Quota, err error) {
+	err = s.snapshot(ctx, func(q querier) error {
+		if u, err = quotaOf(ctx, q, user); err != nil {
+			return err
+		}
+		return reservedOf(ctx, q, user, "", &u)
+	})
+	if err != nil {
+		return meta.Quota{}, fmt.Errorf("quota of user %d: %w", user, err)
+	}
+	return u, nil
+}
+
+// Quotas implements meta.Quotas.
+func (s *Store) Quotas(ctx context.Context, after string, limit int) (all []meta.UserQuota, err error) {
+	if limit < 1 {
+		return nil, fmt.Errorf("quotas: %w query", cloud.ErrInvalid)
+	}
+	err = s.query(ctx, func(q querier) error {
+		all, err = rows(ctx, q, func(row scanner) (u meta.UserQuota, err error) {
+			u.User, err = scanUser(row, &u.Bytes, &u.Files, &u.MostBytes, &u.MostFiles)
+			return u, err
+		}, `SELECT `+userColumns+`, COALESCE(s.used_bytes, 0), COALESCE(s.used_files, 0), COALESCE(s.most_bytes, 0), COALESCE(s.most_files, 0)
+			FROM users u LEFT JOIN space s ON s.user_id = u.id WHERE u.name_key > ?1 ORDER BY u.name_key LIMIT ?2`,
+			meta.FoldName(after), limit)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("quotas: %w", err)
+	}
+	return all, nil
+}
+
+// SetQuota implements meta.Quotas.
+func (s *Store) SetQuota(ctx context.Context, user cloud.UserID, mostBytes, mostFiles int64) error {
+	if mostBytes < 0 || mostFiles < 0 || mostBytes > sizeMax {
+		return cloud.UserErrorf(cloud.ErrInvalid, "a quota is a number of bytes and one of files, 0 for no bound")
+	}
+	err := s.update(ctx, func(tx querier) error {
+		if user != meta.Everybody {
+			if _, err := scanUser(tx.QueryRowContext(ctx, `SELECT `+userColumns+` FROM users u WHERE u.id = ?1`, user)); err != nil {
+				return notFound(err, "user %d", user)
+			}
+		}
+		return exec(ctx, tx, `INSERT INTO space (user_id, most_bytes, most_files) VALUES (?1, ?2, ?3)
+			ON CONFLICT (user_id) DO UPDATE SET most_bytes = excluded.most_bytes, most_files = excluded.most_files`, user, mostBytes, mostFiles)
+	})
+	if err != nil {
+		return fmt.Errorf("set quota of user %d: %w", user, err)
+	}
+	return nil
+}
+
+// Usage implements meta.Quotas.
+func (s *Store) Usage(ctx context.Context, user cloud.UserID) (all []meta.Usage, err error) {
+	err = s.query(ctx, func(q querier) error {
+		all, err = rows(ctx, q, func(row scanner) (u meta.Usage, err error) {
+			err = row.Scan(&u.Folder, &u.Name, &u.Type, &u.Files, &u.Bytes)
+			return u, err
+		}, `WITH RECURSIVE tree (id, top) AS (
+				SELECT e.id, e.id FROM entries e WHERE e.id IN (0, -1)
+				UNION
+				SELECT e.id, CASE WHEN t.id = 0 THEN e.id ELSE t.top END
+					FROM tree t CROSS JOIN entries e INDEXED BY entries_by_type ON e.parent_id = t.id AND e.kind = 'folder'),
+			used (top, type, files, bytes) AS (
+				SELECT t.top, e.type, COUNT(*), SUM(e.size)
+				FROM tree t CROSS JOIN entries e INDEXED BY entries_by_type ON e.parent_id = t.id AND e.kind = 'file'
+				WHERE e.owner_id = ?1 GROUP BY t.top, e.type)
+			SELECT u.top, f.name, u.type, u.files, u.bytes FROM used u JOIN entries f ON f.id = u.top
+			ORDER BY u.bytes DESC, u.top, u.type`, user)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("usage of user %d: %w", user, err)
+	}
+	return all, nil
+}
+
+// ownerOf is whose an entry is.
+func ownerOf(ctx context.Context, q querier, id cloud.EntryID) (user cloud.UserID, err error) {
+	err = q.QueryRowContext(ctx, `SELECT COALESCE(owner_id, 0) FROM entries WHERE id = ?1`, id).Scan(&user)
+	return user, err
+}
+
+// chargeAll charges what a query gives: users with bytes and files.
+func chargeAll(ctx context.Context, tx querier, sign int64, query string, args ...any) error {
+	type sum struct {
+		user         cloud.UserID
+		bytes, files int64
+	}
+	sums, err := rows(ctx, tx, func(row scanner) (s sum, err error) {
+		err = row.Scan(&s.user, &s.bytes, &s.files)
+		return s, err
+	}, query, args...)
+	for _, s := range sums {
+		if err == nil {
+			err = charge(ctx, tx, s.user, sign*s.bytes, sign*s.files)
+		}
+	}
+	return err
+}
