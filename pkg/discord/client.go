@@ -216,7 +216,7 @@ func newCommon(opt Options) *common {
 	}
 	m.size.reset(opt)
 	if m.transport == nil {
-		own := newTransport()
+		own := newTransport(newDialer())
 		m.transport, m.closing = own, own.CloseIdleConnections
 	}
 	return m
@@ -273,13 +273,19 @@ func baseURL(s string) (*url.URL, error) {
 
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
+// newDialer dials with patience for a slow line. Where a host has addresses of both
+// kinds and one kind leads nowhere, the other is tried beside it (RFC 8305).
+func newDialer() *net.Dialer {
+	return &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
+}
+
 // newTransport is made for few hosts and many long transfers. It speaks
 // HTTP/1.1: parallel transfers over one HTTP/2 connection would share one TCP
 // window.
-func newTransport() *http.Transport {
+func newTransport(dialer *net.Dialer) *http.Transport {
 	t := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         newBulk(&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}).dialContext,
+		DialContext:         newBulk(dialer).dialContext,
 		TLSHandshakeTimeout: 10 * time.Second,
 		MaxIdleConnsPerHost: 64,
 		IdleConnTimeout:     90 * time.Second,
