@@ -11,6 +11,9 @@ GOVULNCHECK_VERSION := v1.2.0
 
 PAGE_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.ts web/build.ts web/svelte.config.js web/tsconfig.json -type f 2>/dev/null)
 
+# go test runs a short soak; continuous integration the whole one as well.
+SOAK := $(if $(filter true,$(CI)),soak)
+
 .PHONY: run build page test test-go test-web test-browser lint vuln bench soak fuzz clean
 
 run: build
@@ -29,7 +32,7 @@ web/dist/index.html: web/node_modules/.package-lock.json $(PAGE_SOURCES)
 	cd web && $(NPM) run --silent build
 	@touch $@
 
-test: lint test-go test-web test-browser vuln
+test: lint test-go test-web test-browser $(SOAK) vuln
 
 test-go: page
 	$(GO) test -race -timeout 15m ./...

@@ -37,8 +37,11 @@ import (
 //	one refresh for all who wait                   discordblob TestGet_SharesRefreshes
 //	limits that fall and rise again                pkg/discord TestPost_LimitIsTriedAgain, services/upload TestDiscord_limitFalls, here
 //	tokens and channels that are refused           discordblob TestPool_*, TestPut_ChannelsDown, here
+//	names, handshakes and certificates that fail   pkg/discord TestReach
 //	services that are killed, parts told twice     TestEndToEnd_killed, hub TestPart_*, TestFailure_*
+//	services that are stopped, and wake again      TestEndToEnd_stoppedService
 //	parts that are told wrongly                    hub TestPart_Lies
+//	parts that are not stored as told              hub TestLie_*, TestEndToEnd_lyingService
 
 // faults is a sandbox, as its controls see it.
 type faults struct {
