@@ -36,11 +36,13 @@ func (w wish) dead() bool {
 }
 
 func (q *request) propfind() error {
-	depth := q.r.Header.Get("Depth")
+	// Programs of Microsoft ask for what is in a folder without the folder itself
+	// ([MS-WDV] 2.2.2: Depth).
+	depth, noroot := strings.CutSuffix(strings.ReplaceAll(strings.ToLower(q.r.Header.Get("Depth")), " ", ""), ",noroot")
 	switch {
-	case depth == "" || strings.EqualFold(depth, "infinity"):
+	case depth == "" || depth == "infinity":
 		return &refusal{status: http.StatusForbidden, condition: "propfind-finite-depth"}
-	case depth != "0" && depth != "1":
+	case depth != "0" && depth != "1", noroot && depth == "0":
 		return refusef(http.StatusBadRequest, "Depth is 0, 1 or infinity")
 	}
 	root, err := q.readXML()
@@ -56,7 +58,7 @@ func (q *request) propfind() error {
 	if err != nil {
 		return err
 	}
-	o := &outline{request: q, wish: w}
+	o := &outline{request: q, wish: w, noroot: noroot}
 	if err := o.prepare(p); err != nil {
 		return err
 	}
@@ -119,12 +121,13 @@ func parseWish(root *node) (wish, error) {
 type outline struct {
 	*request
 	wish
-	buf   xmlWriter
-	locks map[cloud.EntryID][]meta.Lock // those on children
-	above []meta.Lock                   // deep ones, over all children
-	own   []meta.Lock                   // over the entry itself
-	props []meta.Property               // of the entry itself
-	used  int64                         // bytes below it; -1 if they are not asked for
+	noroot bool // leave the entry itself out
+	buf    xmlWriter
+	locks  map[cloud.EntryID][]meta.Lock // those on children
+	above  []meta.Lock                   // deep ones, over all children
+	own    []meta.Lock                   // over the entry itself
+	props  []meta.Property               // of the entry itself
+	used   int64                         // bytes below it; -1 if they are not asked for
 }
 
 // prepare reads what is said of the entry itself and holds for all below it.
@@ -171,8 +174,10 @@ func (o *outline) page(folder cloud.EntryID, after string) (meta.Page, error) {
 // write writes the whole document.
 func (o *outline) write(p place, page meta.Page, children bool) error {
 	o.buf.text(xmlHead + `<D:multistatus xmlns:D="DAV:" xmlns:oc="` + nsOC + `">`)
-	if err := o.response(o.names, facts{e: p.entry, locks: o.own, props: o.props, used: o.used}); err != nil {
-		return err
+	if !o.noroot || !children {
+		if err := o.response(o.names, facts{e: p.entry, locks: o.own, props: o.props, used: o.used}); err != nil {
+			return err
+		}
 	}
 	for children && len(page.Entries) > 0 {
 		if err := o.entries(p, page.Entries); err != nil {

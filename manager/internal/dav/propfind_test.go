@@ -211,3 +211,21 @@ func TestPropfind_large(t *testing.T) {
 		t.Errorf("%d entries, %v", len(seen), lines.Err())
 	}
 }
+
+// Without its root a listing has what is in the folder alone.
+func TestPropfind_noroot(t *testing.T) {
+	w := open(t, nil)
+	c := w.client("ada", auth.AppPassword{})
+	c.want(201, "MKCOL", "/d", "")
+	c.want(201, "PUT", "/d/f", "x")
+	for _, depth := range []string{"1,noroot", "1, NoRoot"} {
+		if all := c.list("/d", "", depth); len(all) != 1 || all["/dav/d/f"] == nil {
+			t.Errorf("Depth %q: %v", depth, all)
+		}
+	}
+	if all := c.list("/d/f", "", "1,noroot"); len(all) != 1 {
+		t.Errorf("of a file: %v", all)
+	}
+	c.want(400, "PROPFIND", "/d", "", "Depth", "0,noroot")
+	c.want(403, "PROPFIND", "/d", "", "Depth", "infinity,noroot")
+}

@@ -34,6 +34,9 @@ func (q *request) put() error {
 	if q.r.Header.Get("Content-Range") != "" { // RFC 9110 §14.5: it must not be taken for the whole
 		return refusef(http.StatusBadRequest, "parts of a file cannot be put")
 	}
+	if q.r.Header.Get("OC-Chunked") != "" { // a part under a name of its own, which nobody would put together
+		return refusef(http.StatusNotImplemented, "files are put whole here")
+	}
 	modified, told, err := modifiedTime(q.r.Header.Get("X-OC-Mtime"))
 	if err != nil {
 		return err
