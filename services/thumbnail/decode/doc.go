@@ -17,8 +17,9 @@
 // scripts, and what comes through a pipe has no place from which it could name
 // other files; should it find a way, the Cell has neither files nor a network.
 //
-// Libraries for WebP and AVIF that encode, in Go and of a licence that fits, are
-// not there: vipsthumbnail does it, here for the manager as well.
+// Thumbnails may be kept as WebP or AVIF. Encoders of WebP in Go alone are young,
+// and there is none of AVIF: vipsthumbnail makes both, for the manager, in a
+// process like this one.
 package decode
 
 // Version is raised when something that failed before may succeed now: then what
