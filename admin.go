@@ -11,14 +11,17 @@ import (
 )
 
 type adminCmd struct {
-	CreateUser    createUserCmd    `cmd:"" help:"Create a user; asks for the password on standard input."`
-	ResetPassword resetPasswordCmd `cmd:"" help:"Set a user's password; asks for it on standard input. All sign-ins of the user end."`
-	AppPassword   appPasswordCmd   `cmd:"" help:"Make a password for WebDAV and print it; it is told once. The page lists and revokes them."`
-	Users         usersCmd         `cmd:"" help:"List the users."`
-	Config        configCmd        `cmd:"" help:"Print the configuration in force, without its secrets."`
-	Thumbnails    thumbnailsCmd    `cmd:"" help:"Show how many thumbnails there are, or have them made again."`
-	Check         checkCmd         `cmd:"" help:"Check the database for damage."`
-	Audit         auditCmd         `cmd:"" help:"Look after the audit log."`
+	CreateUser      createUserCmd      `cmd:"" help:"Create a user; asks for the password on standard input."`
+	ResetPassword   resetPasswordCmd   `cmd:"" help:"Set a user's password; asks for it on standard input. All sign-ins of the user end."`
+	AppPassword     appPasswordCmd     `cmd:"" help:"Make a password for WebDAV and print it; it is told once. The page lists and revokes them."`
+	Users           usersCmd           `cmd:"" help:"List the users."`
+	Config          configCmd          `cmd:"" help:"Print the configuration in force, without its secrets."`
+	Thumbnails      thumbnailsCmd      `cmd:"" help:"Show how many thumbnails there are, or have them made again."`
+	Check           checkCmd           `cmd:"" help:"Check the database for damage."`
+	Backup          backupCmd          `cmd:"" help:"Write the whole database into a file, also while the server runs."`
+	Restore         restoreCmd         `cmd:"" help:"Fill an empty database from a backup. If it is cut short, run it again."`
+	MigrateDatabase migrateDatabaseCmd `cmd:"" help:"Copy a database into an empty one of the same or the other kind. If it is cut short, run it again."`
+	Audit           auditCmd           `cmd:"" help:"Look after the audit log."`
 }
 
 func (a *app) openAdmin(ctx *runContext) (*manager.Admin, error) {

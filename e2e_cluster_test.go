@@ -111,8 +111,10 @@ func sandboxChannels(t *testing.T, base string) []string {
 	return ids
 }
 
-func TestEndToEnd_threeServices(t *testing.T) {
-	k := startCluster(t, 3, nil)
+func TestEndToEnd_threeServices(t *testing.T) { threeServices(t, nil) }
+
+func threeServices(t *testing.T, extra map[string]string) {
+	k := startCluster(t, 3, extra)
 	c := setUp(t, k.base)
 	c.servicesReady(3)
 	c.connect()

@@ -105,8 +105,10 @@ func (c *v1) event(ids ...string) frame {
 
 // An unmodified client of version 1: it signs in by query, lists, books,
 // uploads a file of three chunks, meets a conflict, and downloads.
-func TestEndToEnd_version1(t *testing.T) {
-	s := startServe(t, nil)
+func TestEndToEnd_version1(t *testing.T) { version1(t, nil) }
+
+func version1(t *testing.T, extra map[string]string) {
+	s := startServe(t, extra)
 	ctx := withTimeout(t, time.Minute)
 	c := &v1{t: t, ctx: ctx, base: s.base}
 

@@ -114,6 +114,16 @@ func each(ctx context.Context, q querier, f func(scanner) error, query string, a
 	return r.Err()
 }
 
+// eachPair calls f for each row of two texts.
+func eachPair(ctx context.Context, q querier, f func(a, b string), query string) error {
+	return each(ctx, q, func(row scanner) error {
+		var a, b string
+		err := row.Scan(&a, &b)
+		f(a, b)
+		return err
+	}, query)
+}
+
 // scanner is a row.
 type scanner interface{ Scan(dest ...any) error }
 

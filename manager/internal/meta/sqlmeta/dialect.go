@@ -109,11 +109,18 @@ func castOf(arg any) string {
 	return ""
 }
 
+// argsCached is how many arguments a statement has that is remembered: those of
+// a restore have thousands, of ever other types.
+const argsCached = 64
+
 // phrasebook remembers statements in PostgreSQL's words. There are as many as
 // the code of this package has.
 type phrasebook struct{ known sync.Map }
 
 func (p *phrasebook) lookup(statement string, args []any) phrase {
+	if len(args) > argsCached {
+		return toPostgres(statement, args)
+	}
 	key := make([]byte, 0, len(statement)+len(args))
 	key = append(key, statement...)
 	for _, arg := range args {

@@ -45,6 +45,16 @@ type engine interface {
 	guard(ctx context.Context, tx querier) error
 	// ready ends opening: what it has changed is durable then.
 	ready(ctx context.Context) error
+	// columns are those of a table, and those of its primary key in order.
+	columns(ctx context.Context, q querier, table string) (names, key []string, err error)
+	// references gives each pair of tables of which one has a key of the other.
+	references(ctx context.Context, q querier, each func(from, to string)) error
+	// lastID is the highest number that a table gave its rows, 0 if it gives none.
+	lastID(ctx context.Context, q querier, table string) (int64, error)
+	setLastID(ctx context.Context, tx querier, table string, last int64) error
+	// unhurried lets the statements of a view take as long as they take.
+	unhurried(ctx context.Context, q querier) error
+
 	// check gives a line for each fault that the engine finds in itself.
 	check(ctx context.Context, q querier) ([]string, error)
 	close() error

@@ -264,7 +264,7 @@ $$`, strings.Join(ourTables(migrations()), ",")))
 
 // ready removes what processes that ended long ago have left of their commits.
 func (e *postgresEngine) ready(ctx context.Context) error {
-	_, err := e.write.ExecContext(ctx, `DELETE FROM commits WHERE at < $1`, e.now().Add(-24*time.Hour).UnixMicro())
+	_, err := e.write.ExecContext(ctx, `DELETE FROM commits WHERE at < $1 AND writer <> $2`, e.now().Add(-24*time.Hour).UnixMicro(), restoring)
 	return err
 }
 
@@ -274,6 +274,53 @@ func (e *postgresEngine) check(ctx context.Context, q querier) ([]string, error)
 		name, err := scanID[string](row)
 		return fmt.Sprintf("the rule %s is not in force", name), err
 	}, `SELECT conname FROM pg_constraint WHERE connamespace = current_schema()::regnamespace AND NOT convalidated`)
+}
+
+func (e *postgresEngine) columns(ctx context.Context, q querier, table string) (names, key []string, err error) {
+	if names, err = rows(ctx, q, scanID[string], `SELECT column_name::text FROM information_schema.columns
+		WHERE table_schema = current_schema() AND table_name = ?`, table); err != nil {
+		return nil, nil, err
+	}
+	key, err = rows(ctx, q, scanID[string], `SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+		WHERE i.indisprimary AND i.indrelid = to_regclass(?) ORDER BY array_position(i.indkey::int2[], a.attnum)`, table)
+	return names, key, err
+}
+
+func (e *postgresEngine) references(ctx context.Context, q querier, each func(from, to string)) error {
+	return eachPair(ctx, q, each, `SELECT c.relname, p.relname FROM pg_constraint k
+		JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class p ON p.oid = k.confrelid
+		WHERE k.contype = 'f' AND k.connamespace = current_schema()::regnamespace`)
+}
+
+// sequence is what numbers the rows of a table, "" for nothing.
+func (e *postgresEngine) sequence(ctx context.Context, q querier, table string) (string, error) {
+	all, err := rows(ctx, q, scanID[string], `SELECT s.relname FROM pg_class s JOIN pg_depend d ON d.objid = s.oid AND d.deptype = 'i'
+		WHERE s.relkind = 'S' AND d.refobjid = to_regclass(?)`, table)
+	if err != nil || len(all) == 0 {
+		return "", err
+	}
+	return pgx.Identifier{all[0]}.Sanitize(), nil
+}
+
+func (e *postgresEngine) lastID(ctx context.Context, q querier, table string) (last int64, err error) {
+	sequence, err := e.sequence(ctx, q, table)
+	if err != nil || sequence == "" {
+		return 0, err
+	}
+	err = q.QueryRowContext(ctx, `SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM `+sequence).Scan(&last)
+	return last, err
+}
+
+func (e *postgresEngine) setLastID(ctx context.Context, tx querier, table string, last int64) error {
+	sequence, err := e.sequence(ctx, tx, table)
+	if err != nil || sequence == "" {
+		return err
+	}
+	return exec(ctx, tx, `SELECT setval(?, ?)`, sequence, last)
+}
+
+func (e *postgresEngine) unhurried(ctx context.Context, q querier) error {
+	return exec(ctx, q, `SET LOCAL statement_timeout = 0`)
 }
 
 func (e *postgresEngine) close() error { return errors.Join(e.read.Close(), e.write.Close()) }

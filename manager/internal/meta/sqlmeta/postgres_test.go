@@ -45,6 +45,7 @@ func TestPostgres(t *testing.T) {
 	}{
 		{"contract", testContract}, {"schema", testSchema}, {"cut commit", testCutCommit}, {"cut connections", testCutConnections},
 		{"patience", testPatience}, {"refused", testRefused}, {"migrated by many", testMigrateTwice},
+		{"move", testMove}, {"restore cut short", testCutShort},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, p.For(t)) })
 	}

@@ -29,6 +29,8 @@ var (
 	readPragmas  = []string{"query_only(1)", "cache_size(-2048)"}
 )
 
+const sqliteReaders = 4
+
 // sqliteEngine is one file. One connection writes, in immediate transactions; a
 // few read, each with a small page cache, since the manager has to stay small.
 type sqliteEngine struct {
@@ -43,6 +45,9 @@ type sqliteEngine struct {
 // has it open, which is ErrUnavailable unless it is shared.
 func openSQLite(o Options) (e *sqliteEngine, beside bool, err error) {
 	e = &sqliteEngine{log: o.Log}
+	if o.Readers <= 0 {
+		o.Readers = sqliteReaders
+	}
 	if e.path, err = filepath.Abs(o.Path); err != nil {
 		return nil, false, err
 	}
@@ -240,6 +245,33 @@ func (e *sqliteEngine) check(ctx context.Context, q querier) ([]string, error) {
 	}, `SELECT "table", "parent", COUNT(*) FROM pragma_foreign_key_check GROUP BY "table", "parent"`)
 	return append(faults, broken...), err
 }
+
+func (e *sqliteEngine) columns(ctx context.Context, q querier, table string) (names, key []string, err error) {
+	if names, err = rows(ctx, q, scanID[string], `SELECT name FROM pragma_table_info(?)`, table); err != nil {
+		return nil, nil, err
+	}
+	key, err = rows(ctx, q, scanID[string], `SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk`, table)
+	return names, key, err
+}
+
+func (e *sqliteEngine) references(ctx context.Context, q querier, each func(from, to string)) error {
+	return eachPair(ctx, q, each, `SELECT m.name, f."table" FROM sqlite_schema m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'`)
+}
+
+func (e *sqliteEngine) lastID(ctx context.Context, q querier, table string) (last int64, err error) {
+	err = q.QueryRowContext(ctx, `SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = ?), 0)`, table).Scan(&last)
+	return last, err
+}
+
+func (e *sqliteEngine) setLastID(ctx context.Context, tx querier, table string, last int64) error {
+	if err := exec(ctx, tx, `DELETE FROM sqlite_sequence WHERE name = ?`, table); err != nil {
+		return err
+	}
+	return exec(ctx, tx, `INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)`, table, last)
+}
+
+// unhurried has nothing to do: a statement takes as long as it takes.
+func (e *sqliteEngine) unhurried(context.Context, querier) error { return nil }
 
 func (e *sqliteEngine) close() error {
 	var errs []error

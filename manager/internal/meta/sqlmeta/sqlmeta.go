@@ -45,7 +45,7 @@ type Options struct {
 	Shared bool
 	Log    *slog.Logger
 	Now    func() time.Time
-	// Readers is how many connections read, 4 by default.
+	// Readers is how many connections read, by default 4 of SQLite, 8 of PostgreSQL.
 	Readers int
 	// Busy is how long a call waits while another program, a backup for
 	// instance, keeps SQLite's file locked, or while PostgreSQL is away; 5 s by
@@ -73,6 +73,19 @@ var _ meta.Store = (*Store)(nil)
 // has open (ErrUnavailable), one whose tables are newer than this program
 // (ErrInvalid), and one that is damaged or no database of ours (ErrCorrupt).
 func Open(ctx context.Context, o Options) (*Store, error) {
+	s := newStore(&o)
+	beside, err := s.connect(o)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := s.open(ctx, beside); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database: %w", err), s.engine.close())
+	}
+	return s, nil
+}
+
+// newStore puts the defaults in.
+func newStore(o *Options) *Store {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -82,18 +95,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Busy <= 0 {
 		o.Busy = 5 * time.Second
 	}
-	if o.Readers <= 0 {
-		o.Readers = 4
-	}
-	s := &Store{log: o.Log, now: o.Now, busy: o.Busy}
-	beside, err := s.connect(o)
-	if err != nil {
-		return nil, fmt.Errorf("open database: %w", err)
-	}
-	if err := s.open(ctx, beside); err != nil {
-		return nil, errors.Join(fmt.Errorf("open database: %w", err), s.engine.close())
-	}
-	return s, nil
+	return &Store{log: o.Log, now: o.Now, busy: o.Busy}
 }
 
 // connect chooses the engine. beside tells that another process keeps the tables
@@ -130,6 +132,15 @@ func (s *Store) open(ctx context.Context, beside bool) error {
 		return err
 	}); err != nil {
 		return s.damaged(err)
+	}
+	if err := s.query(ctx, func(q querier) error {
+		begun, err := unfinished(ctx, q)
+		if begun {
+			err = cloud.UserErrorf(cloud.ErrInvalid, "a backup is only half restored into %s: run the same restore again", s.engine.name())
+		}
+		return err
+	}); err != nil {
+		return err
 	}
 	if err := s.engine.ready(ctx); err != nil {
 		return err

@@ -1,0 +1,152 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"discordcloud/pkg/packet"
+	"discordcloud/pkg/pgtest"
+)
+
+// The flows that the other tests show on SQLite, on PostgreSQL.
+func TestEndToEnd_postgres(t *testing.T) {
+	p := pgtest.Start(t)
+	for name, flow := range map[string]func(*testing.T, map[string]string){
+		"version1": version1, "services": threeServices,
+	} {
+		t.Run(name, func(t *testing.T) { flow(t, map[string]string{"DATABASE_URL": p.For(t).Database(name)}) })
+	}
+	t.Run("crashes", func(t *testing.T) { databaseCrashes(t, p.For(t)) })
+}
+
+// PostgreSQL crashes at random moments of running uploads. What was acknowledged
+// stays, what is listed is whole, and the manager goes on by itself.
+func databaseCrashes(t *testing.T, p *pgtest.Server) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 1))
+	s := startServe(t, map[string]string{"DATABASE_URL": p.Database("crashes")})
+	c := setUp(t, s.base)
+	c.servicesReady(3)
+	ctx := withTimeout(t, 3*time.Minute)
+	attempted, acknowledged := map[string]content{}, map[string]bool{}
+	for round := range 3 {
+		c.connect()
+		c.book(ctx, 4)
+		type result struct {
+			name string
+			err  error
+		}
+		results := make(chan result, 4)
+		uploading, giveUp := context.WithCancel(ctx)
+		for i := range 4 {
+			name := fmt.Sprintf("%d-%d.bin", round, i)
+			data := content{seed: uint64(round*10 + i), size: rng.Int64N(1 << 20)}
+			attempted[name] = data
+			go func() {
+				_, err := c.upload(uploading, "/crashes", name, data, packet.ConflictFail)
+				results <- result{name, err}
+			}()
+		}
+		first := <-results // with the others under way
+		p.Kill()
+		p.Boot()
+		collect := func(r result) {
+			if r.err == nil {
+				acknowledged[r.name] = true
+			}
+		}
+		collect(first)
+		timeout := time.AfterFunc(20*time.Second, giveUp) // an upload whose answer was lost waits for it
+		for range 3 {
+			collect(<-results)
+		}
+		timeout.Stop()
+		giveUp()
+		s.healthy(s.base)
+		c.conn.Close(1000, "")
+		listed := c.list(ctx, "/crashes")
+		for name, e := range listed {
+			if sum, n, err := c.download(ctx, e.ID); err != nil || n != attempted[name].size || sum != attempted[name].sum(t) {
+				t.Errorf("round %d: %s comes back wrong: %d bytes, %v", round, name, n, err)
+			}
+		}
+		for name := range acknowledged {
+			if _, ok := listed[name]; !ok {
+				t.Errorf("round %d: %s was acknowledged and is gone", round, name)
+			}
+		}
+	}
+	t.Logf("%d of %d uploads acknowledged", len(acknowledged), len(attempted))
+	if len(acknowledged) == 0 {
+		t.Error("no upload was acknowledged")
+	}
+}
+
+// A store moves from SQLite to PostgreSQL, and its backup into a third database.
+// What was uploaded before is there each time.
+func TestEndToEnd_moveDatabase(t *testing.T) {
+	p := pgtest.Start(t)
+	s := startServe(t, nil)
+	c := setUp(t, s.base)
+	c.servicesReady(3)
+	c.connect()
+	ctx := withTimeout(t, 2*time.Minute)
+	c.book(ctx, 1)
+	data := content{seed: 3, size: 1 << 20}
+	if _, err := c.upload(ctx, "/a", "file.bin", data, packet.ConflictFail); err != nil {
+		t.Fatal(err)
+	}
+	backup := filepath.Join(t.TempDir(), "backup")
+	want := func(code int, text string, env map[string]string, args ...string) {
+		t.Helper()
+		env["LOG_LEVEL"] = "error"
+		out, got := command(t, env, "", append([]string{"admin"}, args...)...)
+		if got != code || !strings.Contains(out, text) {
+			t.Errorf("%v: exit code %d, want %d with %q in:\n%s", args, got, code, text, out)
+		}
+	}
+	here := map[string]string{"DATA_DIR": s.dir, "DATABASE_URL": ""}
+	file := filepath.Join(s.dir, "discord-cloud.db")
+	first, second := p.Database("first"), p.Database("second")
+	want(0, "was read again", here, "backup", backup) // while it runs
+	want(exitFailed, "exists already", here, "backup", backup)
+	want(exitFailed, "is in use", here, "migrate-database", "--from", file, "--to", first)
+	want(exitFailed, "is in use", here, "restore", backup)
+	if info, err := os.Stat(backup); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the backup has mode %v, %v", info.Mode(), err)
+	}
+	s.stop()
+
+	want(0, "copied and compared", here, "migrate-database", "--from", file, "--to", first)
+	want(exitFailed, "not empty", here, "migrate-database", "--from", file, "--to", first)
+	want(0, "restored and compared", map[string]string{"DATA_DIR": t.TempDir(), "DATABASE_URL": second}, "restore", backup)
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	for i, url := range []string{first, second} {
+		s.env["DATABASE_URL"] = url
+		s.again(t)
+		c = signIn(t, s.base, adminName, adminPassword)
+		c.verify(ctx, "/a/file.bin", data)
+		c.servicesReady(3)
+		c.connect()
+		c.book(ctx, 1)
+		if _, err := c.upload(ctx, "/a", fmt.Sprintf("%d.bin", i), data, packet.ConflictFail); err != nil {
+			t.Error(err)
+		}
+		want(0, "sound", map[string]string{"DATA_DIR": s.dir, "DATABASE_URL": url}, "check")
+		s.stop()
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("a manager on PostgreSQL made an SQLite file")
+	}
+}

@@ -1,0 +1,224 @@
+package sqlmeta
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"discordcloud/pkg/cloud"
+)
+
+// passed over in archives: what belongs to one database, not to what is kept.
+var notArchived = []string{versionTable, commitsTable}
+
+const commitsTable = "commits"
+
+// Dump writes an archive of everything, as it is at one moment, while others read
+// and write on.
+func (s *Store) Dump(ctx context.Context, w io.Writer) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return fmt.Errorf("dump: %w", cloud.ErrShutdown)
+	}
+	a := newArchiveWriter(w)
+	err := s.engine.view(ctx, func(q querier) error { // once: what is written is written
+		schema, err := schemaVersion(ctx, s.engine, q)
+		if err != nil {
+			return err
+		}
+		if err := a.head(archiveHead{archiveFormat, schema, s.stamp()}); err != nil {
+			return err
+		}
+		return s.dumpTables(ctx, q, func(t *tableHead) error { return a.head(t) }, a.row)
+	})
+	if err == nil {
+		err = a.close()
+	}
+	if err != nil {
+		return fmt.Errorf("dump: %w", s.classify(ctx, err))
+	}
+	return nil
+}
+
+// dumpTables goes through all rows in an order that is the same in every
+// database, and in which a row comes behind all that it refers to. row must not
+// keep what it is given.
+func (s *Store) dumpTables(ctx context.Context, q querier, table func(*tableHead) error, row func([]byte) error) error {
+	if err := s.engine.unhurried(ctx, q); err != nil {
+		return err
+	}
+	names, err := s.archived(ctx, q)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := s.dumpTable(ctx, q, name, table, row); err != nil {
+			return fmt.Errorf("table %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// archived are the tables of archives, each behind those that it refers to.
+func (s *Store) archived(ctx context.Context, q querier) ([]string, error) {
+	there, err := s.engine.tables(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	ours := ourTables(migrations())
+	parents := map[string][]string{}
+	for _, name := range there {
+		if slices.Contains(ours, name) && !slices.Contains(notArchived, name) {
+			parents[name] = nil
+		}
+	}
+	if err := s.engine.references(ctx, q, func(from, to string) {
+		if _, ok := parents[from]; ok && from != to {
+			parents[from] = append(parents[from], to)
+		}
+	}); err != nil {
+		return nil, err
+	}
+	return inOrder(parents)
+}
+
+// inOrder sorts names so that each comes behind its parents.
+func inOrder(parents map[string][]string) (sorted []string, err error) {
+	for len(sorted) < len(parents) {
+		before := len(sorted)
+		for _, name := range slices.Sorted(maps.Keys(parents)) {
+			waits := slices.ContainsFunc(parents[name], func(p string) bool { return !slices.Contains(sorted, p) })
+			if !waits && !slices.Contains(sorted, name) {
+				sorted = append(sorted, name)
+			}
+		}
+		if len(sorted) == before {
+			return nil, fmt.Errorf("%w: tables refer to each other in a circle", cloud.ErrCorrupt)
+		}
+	}
+	return sorted, nil
+}
+
+// byDepth has folders in front of what is in them.
+const byDepth = `WITH RECURSIVE placed (id, depth) AS (
+		SELECT id, CAST(0 AS BIGINT) FROM entries WHERE id IN (0, -1)
+		UNION ALL
+		SELECT e.id, p.depth + 1 FROM placed p JOIN entries e ON e.parent_id = p.id WHERE e.id <> -1)
+	SELECT %s FROM placed p JOIN entries t ON t.id = p.id ORDER BY p.depth, p.id`
+
+func (s *Store) dumpTable(ctx context.Context, q querier, name string, table func(*tableHead) error, row func([]byte) error) error {
+	columns, key, err := s.engine.columns(ctx, q, name)
+	if err != nil {
+		return err
+	}
+	slices.Sort(columns)
+	head := &tableHead{Table: name, Columns: columns}
+	if head.Last, err = s.engine.lastID(ctx, q, name); err != nil {
+		return err
+	}
+	selected := "t." + strings.Join(columns, ", t.")
+	query := fmt.Sprintf(`SELECT %s FROM %s t ORDER BY t.%s`, selected, name, strings.Join(key, ", t."))
+	if name == "entries" {
+		query = fmt.Sprintf(byDepth, selected)
+	}
+	r, err := q.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if err := head.learnKinds(r); err != nil {
+		return err
+	}
+	if err := table(head); err != nil {
+		return err
+	}
+	values := make([]any, len(columns))
+	into := make([]any, len(columns))
+	for i := range values {
+		into[i] = &values[i]
+	}
+	var line []byte
+	n := int64(0)
+	for r.Next() {
+		if err := r.Scan(into...); err != nil {
+			return err
+		}
+		if line, err = head.appendRow(line[:0], values); err != nil {
+			return err
+		}
+		if err := row(bytes.Clone(line)); err != nil {
+			return err
+		}
+		n++
+	}
+	if err := r.Err(); err != nil {
+		return err
+	}
+	r.Close() // a connection answers one question at a time
+	var all int64
+	if err := q.QueryRowContext(ctx, `SELECT COUNT(*) FROM `+name).Scan(&all); err != nil {
+		return err
+	}
+	if all != n {
+		return fmt.Errorf("%w: %d of %d rows are out of reach", cloud.ErrCorrupt, all-n, all)
+	}
+	return nil
+}
+
+// learnKinds asks the engine what the columns are.
+func (t *tableHead) learnKinds(r *sql.Rows) error {
+	types, err := r.ColumnTypes()
+	if err != nil {
+		return err
+	}
+	var kinds strings.Builder
+	for _, c := range types {
+		switch c.DatabaseTypeName() {
+		case "INTEGER", "BIGINT", "INT8", "INT4":
+			kinds.WriteByte(kindNumber)
+		case "TEXT":
+			kinds.WriteByte(kindText)
+		case "BOOLEAN", "BOOL":
+			kinds.WriteByte(kindTruth)
+		case "BLOB", "BYTEA":
+			kinds.WriteByte(kindBytes)
+		default:
+			return fmt.Errorf("%w: column %s has the type %q", cloud.ErrCorrupt, c.Name(), c.DatabaseTypeName())
+		}
+	}
+	t.Kinds = kinds.String()
+	return nil
+}
+
+// ReadArchive reads an archive to its end, and is ErrCorrupt unless it is whole.
+// It gives the number of its rows.
+func ReadArchive(r io.Reader) (rows int64, err error) {
+	a, err := newArchiveReader(r)
+	if err != nil {
+		return 0, err
+	}
+	for {
+		t, err := a.table()
+		if err != nil || t == nil {
+			return a.rows, err
+		}
+		for {
+			row, err := a.row()
+			if err != nil {
+				return 0, err
+			}
+			if row == nil {
+				break
+			}
+			if _, err := t.values(row); err != nil {
+				return 0, err
+			}
+		}
+	}
+}
