@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -67,6 +68,14 @@ var samples = map[string]func(s subject) (target string, body any, on *cloud.Ent
 	"DELETE /api/groups/{id}/members/{user}": func(s subject) (string, any, *cloud.Entry) {
 		return group(s, fmt.Sprint("/members/", s.someone)), nil, nil
 	},
+	"GET /api/quotas": func(subject) (string, any, *cloud.Entry) { return "/api/quotas", nil, nil },
+	"PUT /api/quotas/{user}": func(s subject) (string, any, *cloud.Entry) {
+		return fmt.Sprint("/api/quotas/", s.someone), record{"bytes": 1000, "files": 0}, nil
+	},
+	"GET /api/quotas/{user}/usage": func(s subject) (string, any, *cloud.Entry) {
+		return fmt.Sprintf("/api/quotas/%d/usage", s.someone), nil, nil
+	},
+	"GET /api/usage":        func(subject) (string, any, *cloud.Entry) { return "/api/usage", nil, nil },
 	"GET /api/audit":        func(subject) (string, any, *cloud.Entry) { return "/api/audit", nil, nil },
 	"GET /api/audit/export": func(subject) (string, any, *cloud.Entry) { return "/api/audit/export?format=csv", nil, nil },
 	"GET /api/services":     func(subject) (string, any, *cloud.Entry) { return "/api/services", nil, nil },
@@ -319,10 +328,11 @@ func (w *world) cell(t *testing.T, rt api.RouteFacts, kind string, sample func(s
 		}
 	case "app password":
 		// As a bearer it is nothing, and WebDAV alone takes it as what it is.
-		_, text, err := w.auth.MakeAppPassword(t.Context(), owner.Principal, auth.AppPassword{})
+		made, text, err := w.auth.MakeAppPassword(t.Context(), owner.Principal, auth.AppPassword{})
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer func() { _ = w.auth.RevokeAppPassword(context.WithoutCancel(t.Context()), owner.Principal, made.ID) }() // if it is there still
 		s.token = text
 	case "foreign ticket":
 		issue(s.other.ID)

@@ -141,9 +141,9 @@ func (a *api) space(q *call) error {
 	if err != nil {
 		return err
 	}
-	type part struct {
-		Files int64 `json:"files"`
-		Bytes int64 `json:"bytes"`
+	quota, err := q.fs.Quota(q.ctx(), q.who)
+	if err != nil {
+		return err
 	}
 	type freed struct {
 		Day   string `json:"day"`
@@ -154,7 +154,7 @@ func (a *api) space(q *call) error {
 		free = append(free, freed{f.Day.Format(time.DateOnly), f.Bytes})
 	}
 	return q.answer(map[string]any{
-		"files": part{s.Files, s.FileBytes}, "trash": part{s.Trashed, s.TrashBytes}, "versions": part{s.Versions, s.VersionBytes},
-		"freed": free,
+		"files": amount{s.Files, s.FileBytes}, "trash": amount{s.Trashed, s.TrashBytes}, "versions": amount{s.Versions, s.VersionBytes},
+		"freed": free, "quota": quotaRecordOf(quota),
 	})
 }

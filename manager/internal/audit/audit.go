@@ -27,6 +27,7 @@ const (
 	GroupDeleted       = "group-deleted"
 	MemberAdded        = "member-added"
 	MemberRemoved      = "member-removed"
+	QuotaSet           = "quota-set"
 	AppPasswordMade    = "app-password-made"
 	AppPasswordRevoked = "app-password-revoked"
 	Shared             = "shared"

@@ -39,8 +39,8 @@ var (
 	costly = map[name]bool{quotaFree: true, quotaUsed: true, ocChecksums: true}
 )
 
-// free is what is said to be free: nothing bounds the store, and there are clients
-// that do not write where they are told of no space.
+// free is what is said to be free where nothing bounds it: there are clients that
+// do not write where they are told of no space.
 const free = 1 << 50
 
 var live = map[name]*property{
@@ -65,8 +65,18 @@ var live = map[name]*property{
 	creationDate:  {always, text("creationdate", func(f facts) string { return f.e.CreatedAt.UTC().Format(time.RFC3339) })},
 	supportedLock: {always, func(_ *request, b *xmlWriter, _ facts) error { b.text(supported); return nil }},
 	lockDiscovery: {always, func(q *request, b *xmlWriter, f facts) error { return q.writeLocks(b, f.locks) }},
-	quotaFree:     {ofFolders, text("quota-available-bytes", func(facts) string { return strconv.FormatInt(free, 10) })},
-	quotaUsed:     {func(f facts) bool { return f.used >= 0 }, text("quota-used-bytes", func(f facts) string { return strconv.FormatInt(f.used, 10) })},
+	quotaFree: {ofFolders, func(q *request, b *xmlWriter, _ facts) error {
+		room, bounded, err := q.FS.Room(q.ctx(), q.who)
+		if err != nil {
+			return err
+		}
+		if !bounded {
+			room = free
+		}
+		b.text("<D:quota-available-bytes>" + strconv.FormatInt(room, 10) + "</D:quota-available-bytes>")
+		return nil
+	}},
+	quotaUsed: {func(f facts) bool { return f.used >= 0 }, text("quota-used-bytes", func(f facts) string { return strconv.FormatInt(f.used, 10) })},
 	ocChecksums: {func(f facts) bool { return sums(f) != "" }, func(_ *request, b *xmlWriter, f facts) error {
 		b.text("<oc:checksums><oc:checksum>" + sums(f) + "</oc:checksum></oc:checksums>")
 		return nil

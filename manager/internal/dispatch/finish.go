@@ -211,7 +211,11 @@ func (d *Dispatcher) fail(ctx context.Context, u *upload, err error) {
 	}
 	kind := cloud.KindOf(err)
 	if (kind == nil || kind == cloud.ErrUnavailable || kind == cloud.ErrFull) && u.resumable() {
-		d.Log.ErrorContext(ctx, "upload not finished", "upload", u.ID, "err", err)
+		log := d.Log.ErrorContext
+		if _, told := errors.AsType[*cloud.UserError](err); told {
+			log = d.Log.InfoContext // its user has no room for it, until he makes some
+		}
+		log(ctx, "upload not finished", "upload", u.ID, "err", err)
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if u.stage != ended {

@@ -56,9 +56,10 @@ const (
 	FindEntries    Action = "find-entries"
 	ManageUsers    Action = "manage-users"
 	ManageGroups   Action = "manage-groups"
-	SeeAudit       Action = "see-audit" // who did what
-	Connect        Action = "connect"   // a client's socket
-	Serve          Action = "serve"     // a service's socket
+	ManageQuotas   Action = "manage-quotas" // and see what others use
+	SeeAudit       Action = "see-audit"     // who did what
+	Connect        Action = "connect"       // a client's socket
+	Serve          Action = "serve"         // a service's socket
 	SeeServices    Action = "see-services"
 	Upload         Action = "upload"
 	SeeDebug       Action = "see-debug"
@@ -138,6 +139,7 @@ var rules = map[Action]rule{
 	FindEntries:    {roles: users},
 	ManageUsers:    {roles: users, admin: true},
 	ManageGroups:   {roles: users, admin: true},
+	ManageQuotas:   {roles: users, admin: true},
 	SeeAudit:       {roles: users, admin: true},
 	Connect:        {roles: users},
 	Serve:          {roles: services},

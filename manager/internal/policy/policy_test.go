@@ -186,7 +186,7 @@ func TestCheck_Others(t *testing.T) {
 		policy.SeeHealth: everybody, policy.SeeStatus: everybody, policy.SignIn: everybody, policy.SetUp: everybody,
 		policy.SeeSelf: users, policy.ChangePassword: users, policy.ManageSessions: users, policy.FindUsers: users, policy.FindEntries: users,
 		policy.Connect: users, policy.SeeServices: users, policy.Upload: users,
-		policy.Register: admins, policy.ManageGroups: admins, policy.SeeAudit: admins, policy.ManageUsers: admins, policy.SeeDebug: admins,
+		policy.Register: admins, policy.ManageGroups: admins, policy.SeeAudit: admins, policy.ManageQuotas: admins, policy.ManageUsers: admins, policy.SeeDebug: admins,
 		policy.ManageTrash: users, policy.SeeSpace: users,
 		policy.Serve: services, policy.ManageAppPasswords: users, policy.UseDAV: "udddddd", // see TestCheck_AppPassword
 	}

@@ -123,7 +123,7 @@ var grants = []testcase{
 		seed := rand.Uint64()
 		f.Logf("seed %d", seed)
 		m := newForest(f, rand.New(rand.NewPCG(seed, 0)))
-		for range 3 {
+		for range 2 {
 			m.shake()
 			for _, u := range append(slices.Clone(m.users), meta.AnyViewer, 0) {
 				m.check(u)
@@ -154,10 +154,10 @@ func newForest(f *fixture, rnd *rand.Rand) *forest {
 		m.members[m.groups[i]] = map[cloud.UserID]bool{}
 	}
 	paths := []string{""}
-	for i := range 60 {
+	for i := range 40 {
 		at, who := paths[rnd.IntN(len(paths))], m.users[rnd.IntN(len(m.users))]
 		path := strings.TrimPrefix(fmt.Sprintf("%s/x%d", at, i), "/")
-		if i < 25 {
+		if i < 18 {
 			paths = append(paths, path)
 			m.ids = append(m.ids, f.folders(who, path).ID)
 		} else {
@@ -194,7 +194,7 @@ func (m *forest) shake() {
 			must(m.RemoveShare(m.ctx, id, user, m.groups[0]))(m.fixture)
 		case 6:
 			e := must(m.Entry(m.ctx, id, meta.AnyViewer))(m.fixture)
-			_, _ = m.Move(m.ctx, id, m.ids[m.rnd.IntN(25)], e.Name, meta.ConflictFail, nil) // not into itself
+			_, _ = m.Move(m.ctx, id, m.ids[m.rnd.IntN(18)], e.Name, meta.ConflictFail, nil) // not into itself
 		}
 	}
 	for _, id := range m.ids {
