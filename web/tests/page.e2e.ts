@@ -2,63 +2,20 @@
  * The page in a real browser, on the real binary. Each test goes on where the
  * one before has stopped, as a visit does.
  */
-import { randomFillSync } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Browser } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { Server } from './server';
-import { launch, sha256, Visitor } from './visitor';
+import { beforeAll, expect, test, vi } from 'vitest';
+import { MiB, soon, visit } from './visit';
+import { sha256, Visitor } from './visitor';
 
-const MiB = 1 << 20;
-const soon = { timeout: 10_000, interval: 50 };
-
-let server: Server;
-let browser: Browser;
+const v = visit();
 let ada: Visitor;
-let disk: string;
-
-beforeAll(async () => {
-  disk = await mkdtemp(join(tmpdir(), 'discord-cloud-files-'));
-  [server, browser] = await Promise.all([Server.start(), launch()]);
-  ada = await Visitor.come(browser);
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-  await rm(disk, { recursive: true, force: true });
-});
-
-afterEach(() => expect(ada.errors).toEqual([]));
-
-async function file(path: string, size: number): Promise<string> {
-  const full = join(disk, path);
-  await mkdir(join(full, '..'), { recursive: true });
-  await writeFile(full, randomFillSync(Buffer.alloc(size)));
-  return full;
-}
-
-const api = (v: Visitor, path: string, body: unknown) =>
-  v.page.evaluate(
-    async ([path, body]) => {
-      const { token } = JSON.parse(localStorage.getItem('discord-cloud-session')!) as { token: string };
-      const r = await fetch(path as string, { method: 'POST', headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
-      return r.status;
-    },
-    [path, body] as const,
-  );
+beforeAll(() => void (ada = v.ada));
+const file = (path: string, size: number) => v.file(path, size);
 
 test('the first visitor becomes the administrator', async () => {
-  await ada.page.goto(server.setupURL);
-  await ada.page.getByRole('heading', { name: 'Welcome to discord-cloud' }).waitFor();
-  await ada.page.getByLabel('Name').fill('ada');
-  await ada.page.getByLabel('Password', { exact: true }).fill('correct horse');
-  await ada.page.getByLabel('Password, once more').fill('correct horse');
-  await ada.button('Create administrator').click();
+  await v.setUp();
   await ada.page.getByRole('heading', { name: 'Your cloud is empty' }).waitFor();
-  await ada.page.getByText('Connected').waitFor();
   expect(ada.page.url()).not.toContain('setup');
 });
 
@@ -76,12 +33,12 @@ test('folders are dropped with all that is in them', async () => {
   await file('trip/day 1/a.txt', 1_000);
   await file('trip/day 1/b.txt', 2_000);
   await file('trip/ünïcode ☕.txt', 0);
-  await mkdir(join(disk, 'trip/empty'));
-  await ada.drop([join(disk, 'trip')], () => ada.page.getByText('Drop to upload to').waitFor());
+  await mkdir(join(v.disk, 'trip/empty'));
+  await ada.drop([join(v.disk, 'trip')], () => ada.page.getByText('Drop to upload to').waitFor());
   await ada.finished('4 uploads').waitFor();
   await ada.page.getByRole('link', { name: 'trip' }).click();
   await vi.waitFor(async () => expect(await ada.names()).toEqual(['day 1', 'empty', 'ünïcode ☕.txt']), soon);
-  expect(decodeURI(ada.page.url())).toBe(`${server.url}/files/trip`);
+  expect(decodeURI(ada.page.url())).toBe(`${v.server.url}/files/trip`);
   await ada.page.getByRole('link', { name: 'day 1' }).click();
   await vi.waitFor(async () => expect(await ada.names()).toEqual(['a.txt', 'b.txt']), soon);
   await ada.page.goBack();
@@ -129,7 +86,7 @@ test('folders are made, files renamed and moved, by keyboard too', async () => {
 
   await ada.row('b.txt').click();
   await ada.page.keyboard.press('F2');
-  const name = ada.dialog('Rename').getByLabel('Name');
+  const name = ada.page.getByRole('textbox', { name: 'New name of' });
   await vi.waitFor(async () => expect(await name.evaluate((e: HTMLInputElement) => e.value.slice(e.selectionStart!, e.selectionEnd!))).toBe('b'), soon);
   await ada.page.keyboard.type('letter');
   await ada.page.keyboard.press('Enter');
@@ -139,15 +96,17 @@ test('folders are made, files renamed and moved, by keyboard too', async () => {
   await ada.page.keyboard.press('F2');
   await name.fill('a.txt');
   await ada.page.keyboard.press('Enter');
-  await ada.dialog('Rename').getByRole('alert').waitFor();
+  await ada.page.getByRole('grid').getByRole('alert').waitFor();
   const focused = () => ada.page.evaluate(() => document.activeElement?.getAttribute('role'));
   await ada.page.keyboard.press('Escape');
+  await name.waitFor({ state: 'detached' });
   expect(await focused()).toBe('grid');
   ada.expected = undefined;
 
-  await ada.menu('letter.txt', 'Rename…');
-  await ada.dialog('Rename').waitFor();
+  await ada.menu('letter.txt', 'Rename');
+  await name.waitFor();
   await ada.page.keyboard.press('Escape');
+  await name.waitFor({ state: 'detached' });
   expect(await focused()).toBe('grid');
 
   await ada.menu('letter.txt', 'Move…');
@@ -178,30 +137,26 @@ test('deleting names what goes, and takes it away', async () => {
 });
 
 test('others see changes as they happen, and only what is theirs to see', async () => {
-  expect(await api(ada, '/api/users', { username: 'grace', password: 'battery staple', administrator: false })).toBe(200);
-  const grace = await Visitor.come(browser, { viewport: { width: 390, height: 844 }, colorScheme: 'dark', hasTouch: true });
-  await grace.signIn(server.url, 'grace', 'battery staple');
+  await ada.api('POST', '/api/users', { username: 'grace', password: 'battery staple', administrator: false });
+  const grace = await Visitor.come(v.browser, { viewport: { width: 390, height: 844 }, colorScheme: 'dark', hasTouch: true });
+  await grace.signIn(v.server.url, 'grace', 'battery staple');
   await grace.row('Archive').waitFor();
   expect(await grace.names()).toEqual(['Archive']);
   await ada.menu('film.mp4', 'Make visible to all users');
   await grace.row('film.mp4').waitFor();
-  await ada.menu('Archive', 'Rename');
-  await ada.dialog('Rename').getByLabel('Name').fill('Attic');
-  await ada.page.keyboard.press('Enter');
+  await ada.rename('Archive', 'Attic');
   await grace.row('Attic').waitFor();
   expect(await grace.names()).toEqual(['Attic', 'film.mp4']);
 
   // A finger opens folders; whoever stands in one follows it, and leaves when it goes.
   await grace.row('Attic').tap();
   await grace.page.getByRole('heading', { name: 'This folder is empty' }).waitFor();
-  await ada.menu('Attic', 'Rename');
-  await ada.dialog('Rename').getByLabel('Name').fill('Loft');
-  await ada.page.keyboard.press('Enter');
-  await vi.waitFor(() => expect(grace.page.url()).toBe(`${server.url}/files/Loft`), soon);
+  await ada.rename('Attic', 'Loft');
+  await vi.waitFor(() => expect(grace.page.url()).toBe(`${v.server.url}/files/Loft`), soon);
   await ada.menu('Loft', 'Delete…');
   await ada.dialog('Delete “Loft”?').getByText('1 folder and 1 file').waitFor();
   await ada.dialog('Delete').getByRole('button', { name: 'Delete' }).click();
-  await vi.waitFor(() => expect(grace.page.url()).toBe(`${server.url}/files`), soon);
+  await vi.waitFor(() => expect(grace.page.url()).toBe(`${v.server.url}/files`), soon);
 
   await grace.button('Actions for film.mp4').tap();
   expect(await grace.page.getByRole('menuitem', { name: 'Delete…' }).getAttribute('aria-disabled')).toBe('true');
@@ -220,11 +175,11 @@ test('an upload survives that the server is killed', async () => {
   const sent = () => progress.evaluate((e: HTMLProgressElement) => e.value);
   await vi.waitFor(async () => expect(await sent()).toBeGreaterThan(34 * MiB), soon);
   ada.expected = /ERR_CONNECTION|ERR_EMPTY_RESPONSE|WebSocket|status of 503/;
-  await server.kill();
+  await v.server.kill();
   await ada.page.getByText(/Reconnecting in \d+ s/).waitFor();
   await ada.upload('backup.tar').getByText('Interrupted').waitFor();
   expect(await sent()).toBeGreaterThan(9 * MiB); // what is stored is not sent again
-  await server.up();
+  await v.server.up();
   await Promise.race([ada.button('Try now').click(), ada.page.getByText('Connected').waitFor()]); // it tries by itself too
   await ada.finished('1 upload').waitFor({ timeout: 20_000 });
   await ada.throttle(0);
@@ -248,7 +203,7 @@ test('an upload is cancelled', async () => {
 test('of many entries few rows are in the page, and all are reached', async () => {
   const names = Array.from({ length: 250 }, (_, i) => `n${String(i).padStart(3, '0')}`);
   await Promise.all(names.map((name) => file(`many/${name}`, 0)));
-  await ada.drop([join(disk, 'many')]);
+  await ada.drop([join(v.disk, 'many')]);
   await ada.finished('250 uploads').waitFor({ timeout: 25_000 });
   await ada.button('Clear uploads').click();
   await ada.page.getByRole('link', { name: 'many' }).click();
@@ -264,8 +219,8 @@ test('of many entries few rows are in the page, and all are reached', async () =
 });
 
 test('a changed password ends other visits; who signs out has to sign in', async () => {
-  const other = await Visitor.come(browser);
-  await other.signIn(server.url, 'ada', 'correct horse');
+  const other = await Visitor.come(v.browser);
+  await other.signIn(v.server.url, 'ada', 'correct horse');
   await other.page.getByText('Connected').waitFor();
   other.expected = /status of 401/;
 
@@ -289,10 +244,10 @@ test('a changed password ends other visits; who signs out has to sign in', async
 
   await ada.button('Account of ada').click();
   await ada.page.getByRole('menuitem', { name: 'Sign out' }).click();
-  await ada.signIn(server.url, 'ada', 'correct horse');
+  await ada.signIn(v.server.url, 'ada', 'correct horse');
   await ada.page.getByRole('alert').getByText('Wrong name or password.').waitFor();
   ada.expected = undefined;
-  await ada.signIn(server.url, 'ada', 'better horse');
+  await ada.signIn(v.server.url, 'ada', 'better horse');
   await ada.row('film.mp4').waitFor();
   await ada.page.reload();
   await ada.row('film.mp4').waitFor();
@@ -300,7 +255,7 @@ test('a changed password ends other visits; who signs out has to sign in', async
 
 test('a place that is not there says so', async () => {
   ada.expected = /status of 404/;
-  await ada.page.goto(`${server.url}/files/no/such%20place`);
+  await ada.page.goto(`${v.server.url}/files/no/such%20place`);
   await ada.page.getByRole('heading', { name: 'This folder is not there' }).waitFor();
   await ada.button('Go to all files').click();
   await ada.row('film.mp4').waitFor();

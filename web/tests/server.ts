@@ -13,12 +13,15 @@ export class Server {
   private output = '';
 
   private constructor(
-    private readonly dir: string,
+    /** The data folder. */
+    readonly dir: string,
     private readonly port: number,
+    private readonly environment: Record<string, string>,
   ) {}
 
-  static async start(): Promise<Server> {
-    const server = new Server(await mkdtemp(join(tmpdir(), 'discord-cloud-')), await freePort());
+  /** Starts one with further settings. */
+  static async start(environment: Record<string, string> = {}): Promise<Server> {
+    const server = new Server(await mkdtemp(join(tmpdir(), 'discord-cloud-')), await freePort(), environment);
     await server.up();
     return server;
   }
@@ -36,7 +39,7 @@ export class Server {
 
   async up(): Promise<void> {
     const { PATH, HOME } = process.env;
-    const child = spawn(binary, ['serve'], { env: { PATH, HOME, DATA_DIR: this.dir, MANAGER_PORT: String(this.port) }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(binary, ['serve'], { env: { PATH, HOME, DATA_DIR: this.dir, MANAGER_PORT: String(this.port), ...this.environment }, stdio: ['ignore', 'pipe', 'pipe'] });
     this.child = child;
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (d: Buffer) => (this.output += d.toString()));
     const deadline = Date.now() + 15_000;
@@ -66,7 +69,7 @@ export class Server {
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');
   const address = probe.address();

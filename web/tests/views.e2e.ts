@@ -1,41 +1,14 @@
 /** What the page shows of files, in a real browser, on the real binary: previews, tiles, search, properties, settings. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Browser } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { beforeAll, expect, test, vi } from 'vitest';
 import { code, csv, markdown, png, wav } from './samples';
-import { Server } from './server';
-import { launch, Visitor } from './visitor';
+import { soon, visit } from './visit';
+import { Visitor } from './visitor';
 
-const soon = { timeout: 10_000, interval: 50 };
-const pictures = process.env['SCREENSHOTS'];
-
-let server: Server;
-let browser: Browser;
+const v = visit();
 let ada: Visitor;
-let disk: string;
-
-beforeAll(async () => {
-  disk = await mkdtemp(join(tmpdir(), 'discord-cloud-views-'));
-  [server, browser] = await Promise.all([Server.start(), launch()]);
-  ada = await Visitor.come(browser);
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-  await rm(disk, { recursive: true, force: true });
-});
-
-afterEach(() => expect(ada.errors).toEqual([]));
-
-/** A picture for docs, where they are wanted. */
-async function picture(name: string, v: Visitor = ada): Promise<void> {
-  if (!pictures) return;
-  await mkdir(pictures, { recursive: true });
-  await v.page.screenshot({ path: join(pictures, `${name}.png`), animations: 'disabled' });
-}
+beforeAll(() => void (ada = v.ada));
+const picture = (name: string, of: Visitor = ada) => v.picture(name, of);
 
 const viewer = (name: string) => ada.page.getByRole('dialog', { name, exact: true });
 
@@ -52,18 +25,9 @@ test('a visit with files of all kinds', async () => {
     'weather.csv': csv,
     'deep/er/treasure map.txt': 'x marks the spot',
   };
-  for (const [path, content] of Object.entries(samples)) {
-    const full = join(disk, 'Expedition', path);
-    await mkdir(join(full, '..'), { recursive: true });
-    await writeFile(full, content);
-  }
-  await ada.page.goto(server.setupURL);
-  await ada.page.getByLabel('Name').fill('ada');
-  await ada.page.getByLabel('Password', { exact: true }).fill('correct horse');
-  await ada.page.getByLabel('Password, once more').fill('correct horse');
-  await ada.button('Create administrator').click();
-  await ada.page.getByText('Connected').waitFor();
-  await ada.drop([join(disk, 'Expedition')]);
+  for (const [path, content] of Object.entries(samples)) await v.file(join('Expedition', path), content);
+  await v.setUp();
+  await ada.drop([join(v.disk, 'Expedition')]);
   await ada.finished('10 uploads').waitFor();
   await ada.button('Clear uploads').click();
   await ada.page.getByRole('link', { name: 'Expedition' }).click();
@@ -74,7 +38,7 @@ test('pictures fill the stage, are zoomed and dragged, and follow each other', a
   await ada.row('dawn.png').dblclick();
   const img = viewer('dawn.png').getByRole('img', { name: 'dawn.png' });
   await vi.waitFor(async () => expect(await img.evaluate((i: HTMLImageElement) => i.naturalWidth)).toBe(900), soon);
-  expect(ada.page.url()).toBe(`${server.url}/files/Expedition?view=dawn.png`);
+  expect(ada.page.url()).toBe(`${v.server.url}/files/Expedition?view=dawn.png`);
   await picture('preview');
   await ada.button('Zoom in').click();
   await viewer('dawn.png').getByText('150 %').waitFor();
@@ -89,7 +53,7 @@ test('pictures fill the stage, are zoomed and dragged, and follow each other', a
   await viewer('dusk.png').getByRole('img', { name: 'dusk.png' }).waitFor();
   await ada.page.keyboard.press('Escape');
   await viewer('dusk.png').waitFor({ state: 'detached' });
-  expect(ada.page.url()).toBe(`${server.url}/files/Expedition`);
+  expect(ada.page.url()).toBe(`${v.server.url}/files/Expedition`);
 });
 
 test('what is no picture says so; what has no preview offers a download', async () => {
@@ -115,7 +79,7 @@ test('sound plays from where one seeks to', async () => {
 });
 
 test('documents are shown as what they are, and run nothing', async () => {
-  await ada.page.goto(`${server.url}/files/Expedition?view=Field%20notes.md`);
+  await ada.page.goto(`${v.server.url}/files/Expedition?view=Field%20notes.md`);
   const notes = viewer('Field notes.md');
   await notes.getByRole('heading', { name: 'Field notes', level: 1 }).waitFor();
   expect(await notes.getByRole('link').allTextContents()).toEqual(['the map']);
@@ -124,7 +88,7 @@ test('documents are shown as what they are, and run nothing', async () => {
   expect(await notes.locator('article img').count()).toBe(0);
   await ada.page.keyboard.press('Escape');
   await notes.waitFor({ state: 'detached' });
-  expect(ada.page.url()).toBe(`${server.url}/files/Expedition`);
+  expect(ada.page.url()).toBe(`${v.server.url}/files/Expedition`);
 
   await ada.row('weather.csv').dblclick();
   await viewer('weather.csv').getByRole('cell', { name: 'Sør "B"' }).waitFor();
@@ -169,12 +133,12 @@ test('a search finds names in the whole tree, by keyboard', async () => {
   await ada.page.keyboard.type('treas');
   const results = ada.page.getByRole('listbox', { name: 'Results' });
   await results.getByRole('option', { name: 'treasure map.txt' }).getByText('Expedition › deep › er').waitFor();
-  await ada.page.getByRole('combobox').fill('e');
+  await ada.page.getByRole('combobox', { name: 'Search all files' }).fill('e');
   await vi.waitFor(async () => expect(await results.getByRole('option').count()).toBeGreaterThan(4), soon);
   await picture('search');
-  await ada.page.getByRole('combobox').fill('no such thing');
+  await ada.page.getByRole('combobox', { name: 'Search all files' }).fill('no such thing');
   await ada.page.getByRole('heading', { name: 'Nothing found' }).waitFor();
-  await ada.page.getByRole('combobox').fill('TREAS');
+  await ada.page.getByRole('combobox', { name: 'Search all files' }).fill('TREAS');
   await vi.waitFor(async () => expect(await results.getByRole('option').count()).toBe(1), soon);
   await ada.page.keyboard.press('Enter');
   await viewer('treasure map.txt').getByText('x marks the spot').waitFor();
@@ -183,7 +147,7 @@ test('a search finds names in the whole tree, by keyboard', async () => {
   await ada.page.keyboard.press('/');
   await ada.page.keyboard.press('Control+Enter');
   await vi.waitFor(async () => expect(await ada.row('treasure map.txt').getAttribute('aria-selected')).toBe('true'), soon);
-  expect(ada.page.url()).toBe(`${server.url}/files/Expedition/deep/er`);
+  expect(ada.page.url()).toBe(`${v.server.url}/files/Expedition/deep/er`);
 });
 
 test('properties tell what a file is, and what fills a folder', async () => {
@@ -216,8 +180,8 @@ test('settings: theme and language at once and for later, devices, programs, use
   await settings.getByRole('button', { name: 'Create account' }).click();
   await ada.page.getByText('“grace” can sign in now.').waitFor();
 
-  const other = await Visitor.come(browser);
-  await other.signIn(server.url, 'ada', 'correct horse');
+  const other = await Visitor.come(v.browser);
+  await other.signIn(v.server.url, 'ada', 'correct horse');
   await other.page.getByText('Connected').waitFor();
   other.expected = /status of 401/;
   await settings.getByRole('tab', { name: 'Devices' }).click();
@@ -252,8 +216,8 @@ test('settings: theme and language at once and for later, devices, programs, use
 });
 
 test('on a phone all of it has room', async () => {
-  const phone = await Visitor.come(browser, { viewport: { width: 360, height: 740 }, colorScheme: 'dark', hasTouch: true });
-  await phone.signIn(server.url, 'ada', 'correct horse');
+  const phone = await Visitor.come(v.browser, { viewport: { width: 360, height: 740 }, colorScheme: 'dark', hasTouch: true });
+  await phone.signIn(v.server.url, 'ada', 'correct horse');
   await phone.row('Expedition').tap();
   await phone.row('dawn.png').tap();
   await phone.page.getByRole('dialog', { name: 'dawn.png' }).getByRole('img').waitFor();

@@ -71,6 +71,29 @@ export class Visitor {
     await this.button('Sign in').click();
   }
 
+  /** Asks the server by itself, with the visitor's session; gives the answer's JSON. Throws where it is refused. */
+  async api<T = unknown>(method: string, path: string, body?: unknown): Promise<T> {
+    const { status, text } = await this.page.evaluate(
+      async ({ method, path, body }) => {
+        const { server, token } = JSON.parse(localStorage.getItem('discord-cloud-session')!) as { server: string; token: string };
+        const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' };
+        const r = await fetch(server + path, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+        return { status: r.status, text: await r.text() };
+      },
+      { method, path, body },
+    );
+    if (status >= 300) throw new Error(`${method} ${path}: ${status} ${text}`);
+    return (text ? JSON.parse(text) : undefined) as T;
+  }
+
+  /** Renames an entry in its row. */
+  async rename(row: string, name: string): Promise<void> {
+    await this.menu(row, 'Rename');
+    await this.page.getByRole('textbox', { name: `New name of ${row}` }).fill(name);
+    await this.page.keyboard.press('Enter');
+    await this.row(name).waitFor();
+  }
+
   button(name: string | RegExp): Locator {
     return this.page.getByRole('button', { name, exact: true });
   }
@@ -89,7 +112,7 @@ export class Visitor {
 
   /** Names in the list, in their order. */
   names(): Promise<string[]> {
-    return this.page.locator('[role=row][data-id] :is(a, .file)').allTextContents();
+    return this.page.locator('[role=row][data-id] .text > :is(a, .file)').allTextContents();
   }
 
   upload(name: string): Locator {

@@ -1,5 +1,5 @@
 import type { Client } from './client';
-import type { AppPassword, SessionInfo, Signed, Status, Ticket, User } from './types';
+import type { AppPassword, Service, SessionInfo, Signed, Status, Ticket, User } from './types';
 
 export const status = (c: Client, signal?: AbortSignal) => c.call<Status>('/api/status', { signal });
 
@@ -35,3 +35,8 @@ export const endAppPassword = (c: Client, id: AppPassword['id'], signal?: AbortS
 
 export const makeUser = (c: Client, username: string, password: string, administrator: boolean, signal?: AbortSignal) =>
   c.call<{ user: User }>('/api/users', { method: 'POST', body: { username, password, administrator }, signal });
+
+export const services = (c: Client, signal?: AbortSignal) => c.call<{ services: Service[] }>('/api/services', { signal });
+
+export const users = (c: Client, query: string, signal?: AbortSignal) =>
+  c.call<{ users: { id: number; name: string }[] }>(`/api/users?${new URLSearchParams({ query })}`, { signal });

@@ -1,4 +1,5 @@
 /** One way to ask the server: JSON over HTTP with the session's token in a header. */
+import { said } from '../words/server';
 import { t, tn } from '../words/words.svelte';
 
 export type Code =
@@ -21,23 +22,23 @@ export class ApiError extends Error {
 
 /** What to tell a person about an error: the server's words, with advice where a code has some. */
 export function explain(error: unknown): string {
-  if (!(error instanceof ApiError)) return sentence(error instanceof Error ? error.message : String(error));
+  if (!(error instanceof ApiError)) return sentence(said(error instanceof Error ? error.message : String(error), ''));
   switch (error.code) {
     case 'offline':
       return t('The server cannot be reached. Check the connection and try again.');
     case 'unauthenticated':
-      return sentence(error.message || t('Please sign in again.'));
+      return sentence(error.message ? said(error.message, error.code) : t('Please sign in again.'));
     case 'limited':
       return error.wait > 0 ? tn(error.wait, 'Too many tries. Wait {n} second and try again.', 'Too many tries. Wait {n} seconds and try again.') : t('Too many tries. Wait a little and try again.');
     case 'unavailable':
     case 'shutdown':
-      return `${sentence(error.message)} ${t('Try again in a moment.')}`;
+      return `${sentence(said(error.message, error.code))} ${t('Try again in a moment.')}`;
     case 'internal':
       return t('Something went wrong on the server. Its log says more.');
     case 'full':
       return t('The server has no space left.');
     default:
-      return sentence(error.message);
+      return sentence(said(error.message, error.code));
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Client } from './client';
-import type { Conflict, Entry, Found, Listing, Located, Order, Sizes, Sort, Ticket } from './types';
+import type { Channel, Conflict, Entry, Found, Listing, Located, Order, Sizes, Sort, Ticket } from './types';
 
 /** "/a/b c" from names; "/" for none. */
 export function joinPath(names: readonly string[]): string {
@@ -15,11 +15,12 @@ export const entry = (c: Client, id: number, signal?: AbortSignal) => c.call<Loc
 export const thumbnail = (c: Client, e: Entry, size: 256 | 1024, signal: AbortSignal) =>
   c.bytes(`/api/entries/${e.id}/thumbnail?size=${size}`, { signal });
 
-export type Page = { sort: Sort; order: Order; after?: string; limit?: number; kind?: 'file' | 'folder' };
+export type Page = { sort: Sort; order: Order; after?: string; offset?: number; limit?: number; kind?: 'file' | 'folder' };
 
 export function children(c: Client, id: number, page: Page, signal?: AbortSignal): Promise<Listing> {
   const query = new URLSearchParams({ sort: page.sort, order: page.order, limit: String(page.limit ?? 200) });
   if (page.after) query.set('after', page.after);
+  if (page.offset) query.set('offset', String(page.offset));
   if (page.kind) query.set('kind', page.kind);
   return c.call<Listing>(`/api/entries/${id}/children?${query}`, { signal });
 }
@@ -60,12 +61,36 @@ export async function contentURL(c: Client, entry: Entry, signal?: AbortSignal):
   return c.url(`/api/entries/${entry.id}/content?${new URLSearchParams({ ticket })}`);
 }
 
-export type Search = { query: string; after?: string };
+/** What to look for: of a part of a name, of stars, or of what changed last there has to be one. */
+export type Search = {
+  query?: string;
+  starred?: boolean;
+  recent?: boolean;
+  kind?: 'file' | 'folder';
+  /** MIME types, or their beginnings. */
+  types?: readonly string[];
+  owner?: number;
+  minSize?: number;
+  maxSize?: number;
+  since?: Date;
+};
 
-/** Entries of the whole tree by a part of their names. */
-export function search(c: Client, { query, after }: Search, signal?: AbortSignal): Promise<Found> {
-  const params = new URLSearchParams({ q: query, limit: '100' });
-  if (after) params.set('after', after);
+/** Entries of the whole tree, a hundred at a time. */
+export function search(c: Client, wish: Search, after: string, signal?: AbortSignal): Promise<Found> {
+  const params = new URLSearchParams({ limit: '100' });
+  const add = (key: string, value: string | number | undefined) => {
+    if (value) params.set(key, String(value));
+  };
+  add('q', wish.query);
+  add('starred', wish.starred ? 1 : 0);
+  add('sort', wish.recent ? 'updated_at' : '');
+  add('kind', wish.kind);
+  add('type', wish.types?.join(','));
+  add('owner', wish.owner);
+  add('min_size', wish.minSize);
+  add('max_size', wish.maxSize);
+  add('since', wish.since?.toISOString());
+  add('after', after);
   return c.call<Found>(`/api/search?${params}`, { signal });
 }
 
@@ -77,6 +102,19 @@ export async function selectionURL(c: Client, folder: number, entries: readonly 
   const { ticket } = await c.call<Ticket>('/api/tickets', { method: 'POST', body: { purpose: 'download', entry: folder }, signal });
   return c.url(`/api/entries/${folder}/archive?${new URLSearchParams({ ticket, only: entries.map((e) => e.id).join(',') })}`);
 }
+
+export const stars = (c: Client, signal?: AbortSignal) => c.call<{ ids: number[] }>('/api/stars', { signal });
+
+export const star = (c: Client, id: number, on: boolean, signal?: AbortSignal) =>
+  c.call<void>(`/api/entries/${id}/star`, { method: on ? 'PUT' : 'DELETE', signal });
+
+/** Copies all or nothing, of each thousand; a name that is taken gets a number. */
+export async function copy(c: Client, ids: readonly number[], parent: number, signal?: AbortSignal): Promise<void> {
+  for (const some of batches(ids)) await c.call('/api/copy', { method: 'POST', body: { ids: some, parent, on_conflict: 'rename' }, signal });
+}
+
+/** Where the content of a file lies; for its owner, and for administrators. */
+export const storage = (c: Client, id: number, signal?: AbortSignal) => c.call<{ channels: Channel[] }>(`/api/entries/${id}/storage`, { signal });
 
 /** An address that downloads an entry without a token in it: a file as it is, a folder as a zip. */
 export async function downloadURL(c: Client, entry: Entry, signal?: AbortSignal): Promise<string> {

@@ -44,3 +44,8 @@ export type Conflict = 'fail' | 'replace' | 'rename';
 
 export type SessionInfo = { id: string; created_at: string; used_at: string; expires_at: string; agent: string; address: string; current: boolean };
 export type AppPassword = { id: number; name: string; read_only: boolean; path: string; created_at: string; used_at: string | null };
+
+/** What a channel of Discord holds of a file. */
+export type Channel = { id: string; messages: number; chunks: number; sealed_bytes: number };
+/** A service that works for the cloud; busy is how many of its places are taken. */
+export type Service = { id: string; type: 'upload' | 'thumbnail'; address: string; busy: number; capacity: number };

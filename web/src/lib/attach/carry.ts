@@ -4,8 +4,11 @@ import { tn } from '../words/words.svelte';
 
 const type = 'application/x-discord-cloud-entries';
 
+/** What has to be known of an entry to move it, and to bring it back. */
+export type Carried = Pick<Entry, 'id' | 'parent' | 'name'>;
+
 export function carryEntries(data: DataTransfer, entries: readonly Entry[]): void {
-  data.setData(type, JSON.stringify(entries.map((e) => e.id)));
+  data.setData(type, JSON.stringify(entries.map(({ id, parent, name }) => ({ id, parent, name }))));
   data.effectAllowed = 'move';
   const chip = document.createElement('div');
   chip.className = 'carried';
@@ -18,9 +21,9 @@ export function carryEntries(data: DataTransfer, entries: readonly Entry[]): voi
 /** Whether a drag is of entries; what they are is told on the drop only. */
 export const carriesEntries = (data: DataTransfer) => data.types.includes(type);
 
-export function readEntries(data: DataTransfer): number[] {
+export function readEntries(data: DataTransfer): Carried[] {
   try {
-    return JSON.parse(data.getData(type)) as number[];
+    return JSON.parse(data.getData(type)) as Carried[];
   } catch {
     return [];
   }

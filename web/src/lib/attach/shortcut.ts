@@ -5,7 +5,7 @@ export function shortcuts(on: (e: KeyboardEvent) => void): Attachment<HTMLElemen
   return () => {
     const listen = (e: KeyboardEvent) => {
       const at = e.target as HTMLElement;
-      if (e.defaultPrevented || document.querySelector('dialog[open], [popover]:popover-open')) return;
+      if (e.defaultPrevented || document.querySelector('dialog[open], [popover=auto]:popover-open')) return;
       if (at.closest('input, textarea, select, [role=grid]')) return;
       on(e);
     };

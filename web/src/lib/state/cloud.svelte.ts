@@ -1,5 +1,5 @@
-import { socketTicket } from '../api/account';
-import { makePath } from '../api/entries';
+import { services, socketTicket } from '../api/account';
+import { makePath, sizes } from '../api/entries';
 import { explain, patiently } from '../api/client';
 import { Socket, type Data, type LinkState } from '../socket/socket';
 import { BrowserMemory } from '../upload/memory';
@@ -11,18 +11,31 @@ import { Upload } from '../upload/upload';
 import type { Pick } from '../upload/pick';
 import { Hasher } from '../workers/hasher';
 import { t } from '../words/words.svelte';
+import type { Service, Sizes } from '../api/types';
 import { Folder, type Change } from './folder.svelte';
 import type { Router } from './router.svelte';
+import { Search } from './search.svelte';
 import type { Session } from './session.svelte';
+import { Stars } from './stars.svelte';
 import type { Toasts } from './toasts.svelte';
+import { Tree } from './tree.svelte';
 
+const lookEvery = 5_000; // ms between questions to the services
+const weighAfter = 3_000; // ms after a change before all is summed up again
 const publicKey = 'discord-cloud-upload-public';
 
 /** Everything behind the page of somebody who is signed in. */
 export class Cloud {
   link = $state.raw<LinkState>({ at: 'closed' });
   services = $state.raw<ReadonlySet<string>>(new Set());
+  /** What the services are doing, as far as was told last. */
+  load = $state.raw<readonly Service[]>([]);
+  /** What all takes that its person sees; not known at first. */
+  usage = $state.raw<Sizes | undefined>();
   folder: Folder;
+  readonly search: Search;
+  readonly tree: Tree;
+  readonly stars: Stars;
   queue: UploadQueue;
   /** The queue's uploads: a new array whenever one of them has changed. */
   uploads = $state.raw<readonly Upload[]>([]);
@@ -35,6 +48,8 @@ export class Cloud {
   private readonly hasher = new Hasher();
   private readonly speed = new Speed();
   private readonly timer: ReturnType<typeof setInterval>;
+  private readonly watch: ReturnType<typeof setInterval>;
+  private weighing: ReturnType<typeof setTimeout> | undefined;
   private drawn = false;
   /** Why the server has ended the session. */
   private goodbye = '';
@@ -46,6 +61,9 @@ export class Cloud {
   ) {
     const { client } = session;
     this.folder = new Folder(client);
+    this.search = new Search(() => session.client);
+    this.tree = new Tree(() => session.client);
+    this.stars = new Stars(() => session.client);
     this.socket = new Socket({
       address: () => this.address(),
       changed: (state) => this.linked(state),
@@ -55,8 +73,9 @@ export class Cloud {
     this.socket.on('s2c:entry-changed', (d) => this.changed(d as unknown as Change));
     this.socket.on('s2c:service-registry', (d) => this.registry(d));
     // The next connection shows whether there is a new session already, as after a change of the password.
-    this.socket.on('s2c:signed-out', (d) => (this.goodbye = String(d['reason'] ?? '')));
+    this.socket.on('s2c:signed-out', (d) => (this.goodbye = explain(new Error(String(d['reason'] ?? '')))));
     this.timer = setInterval(() => this.measure(), 500);
+    this.watch = setInterval(() => void this.look(), lookEvery);
     addEventListener('online', this.awake);
     document.addEventListener('visibilitychange', this.awake);
     addEventListener('beforeunload', this.leaving);
@@ -66,6 +85,8 @@ export class Cloud {
 
   dispose(): void {
     clearInterval(this.timer);
+    clearInterval(this.watch);
+    clearTimeout(this.weighing);
     removeEventListener('online', this.awake);
     document.removeEventListener('visibilitychange', this.awake);
     removeEventListener('beforeunload', this.leaving);
@@ -135,16 +156,43 @@ export class Cloud {
       this.goodbye = '';
       // What changed while there was no connection was not told.
       if (this.folder.state.at !== 'loading') this.folder.reload().catch((e) => this.toasts.error(explain(e)));
+      this.search.changed();
+      for (const part of [this.tree.load(), this.stars.load()]) part.catch((e) => this.toasts.error(explain(e)));
+      void this.look();
+      this.weigh(0);
       this.queue.connected();
     } else if (before === 'open') {
       this.services = new Set();
+      this.load = [];
       this.queue.disconnected();
     }
   }
 
   private changed(c: Change): void {
+    this.tree.apply(c);
+    this.search.changed(c.entry, c.action === 'removed');
     const names = this.folder.apply(c);
-    if (names) this.router.go(names, true);
+    if (names && this.router.at === 'files') this.router.go(names, true);
+    this.weigh(weighAfter);
+  }
+
+  /** Sums up, some time after the first of several changes. */
+  private weigh(after: number): void {
+    this.weighing ??= setTimeout(() => {
+      this.weighing = undefined;
+      // Where it fails the old sum stays: nobody waits for it.
+      sizes(this.session.client, 0).then((sum) => (this.usage = sum), () => undefined);
+    }, after);
+  }
+
+  /** Asks what the services are doing, while somebody looks. */
+  private async look(): Promise<void> {
+    if (this.link.at !== 'open' || document.visibilityState !== 'visible') return;
+    try {
+      this.load = (await services(this.session.client)).services;
+    } catch {
+      // The next time tells.
+    }
   }
 
   private registry(d: Data): void {
@@ -153,6 +201,7 @@ export class Cloud {
     if (d['action'] === 'removed') set.delete(String(d['service_uuid']));
     else set.add(String(d['service_uuid']));
     this.services = set;
+    void this.look();
   }
 
   /** Progress comes in hundreds of events a second; a frame shows one. */

@@ -1,5 +1,6 @@
 import { ApiError, explain, patiently } from '../api/client';
 import * as api from '../api/entries';
+import type { Carried } from '../attach/carry';
 import type { Conflict, Entry, Place } from '../api/types';
 import { tn, t } from '../words/words.svelte';
 import type { Cloud } from './cloud.svelte';
@@ -11,24 +12,35 @@ export type Open =
   | { at: 'rename'; entry: Entry }
   | { at: 'move'; entries: Entry[] }
   | { at: 'delete'; entries: Entry[] }
-  | { at: 'moved-onto'; ids: number[]; to: Place }
+  | { at: 'moved-onto'; entries: readonly Carried[]; to: Place }
   | { at: 'properties'; entry: Entry }
   | { at: 'password' }
   | { at: 'settings' }
   | { at: 'keys' };
 
 const viewKey = 'discord-cloud-view';
+const sideKey = 'discord-cloud-side';
+
+/** What was cut or copied, to be pasted. */
+export type Clip = { cut: boolean; entries: readonly Carried[] };
 
 /** What a person does with the entries of the folder that is shown. */
 export class Desk {
   open = $state.raw<Open | undefined>();
   view = $state.raw<'list' | 'grid'>(localStorage.getItem(viewKey) === 'grid' ? 'grid' : 'list');
+  /** Whether the tree stands beside the list, where there is room. */
+  side = $state.raw(localStorage.getItem(sideKey) !== '0');
+  /** Entry of the list that is being renamed; 0 is none. */
+  editing = $state.raw(0);
+  clip = $state.raw<Clip | undefined>();
+  /** Takes back what was done last. */
+  private takeBack: (() => Promise<void>) | undefined;
   readonly selection: Selection;
   /** An entry to be selected when its folder has come; 0 is none. */
   private expected = 0;
 
   constructor(private readonly cloud: Cloud) {
-    this.selection = new Selection(() => cloud.folder.entries);
+    this.selection = new Selection(() => cloud.folder.rows);
   }
 
   private get client() {
@@ -40,6 +52,11 @@ export class Desk {
     localStorage.setItem(viewKey, view);
   }
 
+  showSide(on: boolean): void {
+    this.side = on;
+    localStorage.setItem(sideKey, on ? '1' : '0');
+  }
+
   /** Goes to a folder and selects an entry of it there. */
   goTo(folder: readonly string[], id: number): void {
     this.expected = id;
@@ -49,10 +66,15 @@ export class Desk {
 
   /** The list has changed. */
   listed(): void {
+    const { folder, router } = this.cloud;
     this.selection.prune();
-    if (!this.expected || !this.cloud.folder.entries.some((e) => e.id === this.expected)) return;
-    this.selection.only(this.expected);
-    this.expected = 0;
+    if (this.editing && !folder.entries.some((e) => e.id === this.editing)) this.editing = 0;
+    if (!this.expected || folder.state.at !== 'shown' || folder.path.map((p) => p.name).join('/') !== router.names.join('/')) return;
+    if (folder.entries.some((e) => e.id === this.expected)) {
+      this.selection.only(this.expected);
+      this.expected = 0;
+    } else if (folder.complete) this.expected = 0;
+    else void this.attempt(() => folder.fill());
   }
 
   /** Runs what a person asked for; what goes wrong is said in a toast. */
@@ -107,29 +129,102 @@ export class Desk {
 
   async rename(entry: Entry, name: string): Promise<void> {
     const renamed = (await api.change(this.client, entry.id, { name })).entry;
-    this.cloud.folder.put(renamed);
-    this.selection.only(renamed.id);
+    if (renamed.parent === this.cloud.folder.here?.id) {
+      this.cloud.folder.put(renamed);
+      this.selection.only(renamed.id);
+    }
+    this.told(t('“{name}” is called “{to}” now.', { name: entry.name, to: renamed.name }), async () => {
+      await api.change(this.client, entry.id, { name: entry.name });
+    });
   }
 
-  async move(ids: readonly number[], to: Place, how: Conflict): Promise<void> {
-    const rest = ids.filter((id) => id !== to.id);
+  async move(entries: readonly Carried[], to: Place, how: Conflict): Promise<void> {
+    const rest = entries.filter((e) => e.id !== to.id && e.parent !== to.id);
     if (rest.length === 0) return;
     try {
-      await api.move(this.client, rest, to.id, how);
+      await api.move(this.client, rest.map((e) => e.id), to.id, how);
     } catch (e) {
       if (!(e instanceof ApiError) || e.code !== 'exists' || how !== 'fail') throw e;
       // The question comes after the dialog that asked for the move has closed.
-      setTimeout(() => (this.open = { at: 'moved-onto', ids: [...rest], to }));
+      setTimeout(() => (this.open = { at: 'moved-onto', entries: rest, to }));
       return;
     }
     this.selection.clear();
     this.changed();
-    this.cloud.toasts.info(tn(rest.length, 'Moved {n} item to “{to}”.', 'Moved {n} items to “{to}”.', { to: to.name }));
+    const text = tn(rest.length, 'Moved {n} item to “{to}”.', 'Moved {n} items to “{to}”.', { to: to.name });
+    // What was replaced does not come back by moving.
+    if (how === 'replace') this.cloud.toasts.info(text);
+    else this.told(text, () => this.moveBack(rest, how === 'rename'));
+  }
+
+  private async moveBack(entries: readonly Carried[], renamed: boolean): Promise<void> {
+    if (renamed) {
+      for (const { id, parent, name } of entries) await patiently(() => api.change(this.client, id, { parent, name }));
+      return;
+    }
+    for (const parent of new Set(entries.map((e) => e.parent))) {
+      const some = entries.filter((e) => e.parent === parent);
+      await api.move(this.client, some.map((e) => e.id), parent, 'fail');
+    }
   }
 
   /** As move; what goes wrong is said in a toast. */
-  drop(ids: readonly number[], to: Place): void {
-    void this.attempt(() => this.move(ids, to, 'fail'));
+  drop(entries: readonly Carried[], to: Place): void {
+    void this.attempt(() => this.move(entries, to, 'fail'));
+  }
+
+  take(entries: readonly Entry[], cut: boolean): void {
+    if (entries.length === 0) return;
+    this.clip = { cut, entries };
+    this.cloud.toasts.info(
+      cut
+        ? tn(entries.length, '{n} item cut. Paste it where it shall go.', '{n} items cut. Paste them where they shall go.')
+        : tn(entries.length, '{n} item copied. Paste it where you want it.', '{n} items copied. Paste them where you want them.'),
+    );
+  }
+
+  /** Puts what was cut or copied into a folder. */
+  async paste(to: Place): Promise<void> {
+    const { clip } = this;
+    if (!clip) return;
+    await this.attempt(async () => {
+      if (clip.cut) {
+        this.clip = undefined;
+        await this.move(clip.entries, to, 'fail');
+        return;
+      }
+      await api.copy(this.client, clip.entries.map((e) => e.id), to.id);
+      this.changed();
+      this.cloud.toasts.info(tn(clip.entries.length, 'Pasted {n} item into “{to}”.', 'Pasted {n} items into “{to}”.', { to: to.name }));
+    });
+  }
+
+  async star(entries: readonly Entry[], on: boolean): Promise<void> {
+    await this.attempt(() => this.cloud.stars.set(entries, on));
+  }
+
+  /** Takes back what was done last, if that can be. */
+  undo(): void {
+    const back = this.takeBack;
+    this.takeBack = undefined;
+    if (!back) return;
+    void this.attempt(async () => {
+      await back();
+      this.changed();
+      this.cloud.toasts.info(t('Taken back.'));
+    });
+  }
+
+  /** Tells what was done, and how to take it back. */
+  private told(text: string, back: () => Promise<void>): void {
+    this.takeBack = back;
+    this.cloud.toasts.info(text, {
+      label: t('Undo'),
+      act: () => {
+        this.takeBack = back;
+        this.undo();
+      },
+    });
   }
 
   async remove(entries: readonly Entry[]): Promise<void> {
@@ -144,8 +239,10 @@ export class Desk {
     return this.cloud.folder.path.at(-1)?.name ?? t('All files');
   }
 
-  /** Changes come back by the socket; without one the folder is read again. */
+  /** Changes come back by the socket; without one what is shown is read again. */
   private changed(): void {
-    if (this.cloud.link.at !== 'open') void this.attempt(() => this.cloud.folder.reload());
+    if (this.cloud.link.at === 'open') return;
+    this.cloud.search.changed();
+    void this.attempt(() => this.cloud.folder.reload());
   }
 }

@@ -1,7 +1,7 @@
 import * as api from '../api/entries';
 import { ApiError, explain, type Client } from '../api/client';
-import type { Entry, Order, Place, Sort } from '../api/types';
-import { placeIn } from './order';
+import type { Entry, Listing, Order, Place, Sort } from '../api/types';
+import { gapIn, onlyGap, readOf, spotOf, withPage, type Rows } from './rows';
 
 export type FolderState = { at: 'loading' } | { at: 'shown' } | { at: 'missing' } | { at: 'failed'; message: string };
 
@@ -16,22 +16,29 @@ const sortKey = 'discord-cloud-sort';
 const pageSize = 200;
 const largestPage = 1000;
 
-/** The folder that is shown: its entries, page by page, kept up to date by changes. */
+/**
+ * The folder that is shown: its entries, kept up to date by changes. Of a long
+ * one the parts are read that are asked for.
+ */
 export class Folder {
   state = $state.raw<FolderState>({ at: 'loading' });
   here = $state.raw<Entry | undefined>(undefined);
   path = $state.raw<Place[]>([]);
-  entries = $state.raw<Entry[]>([]);
-  /** How many there are, with those that are not read yet. */
+  /** A place for each entry, files and folders together. */
+  rows = $state.raw<Rows>([]);
   files = $state.raw(0);
   folders = $state.raw(0);
-  next = $state.raw('');
-  loadingMore = $state.raw(false);
   sort = $state.raw<Sort>('name');
   order = $state.raw<Order>('asc');
+  /** The entries that have been read, in their order. */
+  readonly entries = $derived(readOf(this.rows));
+  readonly complete = $derived(this.entries.length === this.rows.length);
 
   private names: readonly string[] = [];
   private abort = new AbortController();
+  /** Rows that are in sight. */
+  private wanted = { from: 0, to: pageSize };
+  private reading: Promise<void> | undefined;
   /** Changes that came while a page was on its way: it may be older than they are. */
   private missed: Change[] | undefined;
 
@@ -43,11 +50,12 @@ export class Folder {
 
   async open(names: readonly string[]): Promise<void> {
     this.names = names;
+    this.wanted = { from: 0, to: pageSize };
     await this.load(true);
   }
 
   /**
-   * Reads the folder anew, as far as it was read, after a time without news of
+   * Reads the folder anew, what is in sight of it, after a time without news of
    * changes. What is shown stays where that fails, and the error is thrown.
    */
   reload(): Promise<void> {
@@ -60,7 +68,7 @@ export class Folder {
     this.sort = sort;
     this.order = order;
     try {
-      await this.load(false, pageSize);
+      await this.load(false);
     } catch (e) {
       Object.assign(this, before);
       throw e;
@@ -68,59 +76,79 @@ export class Folder {
     localStorage.setItem(sortKey, `${this.sort} ${this.order}`);
   }
 
-  /** Reads the next page; throws where that fails. */
-  async more(): Promise<void> {
-    const { here, next } = this;
-    if (!here || !next || this.loadingMore) return;
-    this.loadingMore = true;
-    this.missed ??= [];
+  /** Tells which rows are in sight: they are read, if they have not been. Throws where that fails. */
+  async see(from: number, to: number): Promise<void> {
+    this.wanted = { from, to };
+    // A scroll calls for many places on its way: after each page it is seen where it is by then.
+    while (!this.reading) {
+      // As much again in front and behind, so that most scrolling finds its rows there.
+      const around = this.wanted.to - this.wanted.from;
+      const gap = gapIn(this.rows, this.wanted.from, this.wanted.to, largestPage);
+      if (!gap || this.state.at !== 'shown') return;
+      const start = Math.max(0, gap.from - (this.rows[gap.from - 1] ? 0 : around));
+      await this.read(start, Math.min(this.rows.length, Math.max(gap.to + around, start + pageSize)));
+    }
+  }
+
+  /** Reads what has not been read of some rows, for those who need all of them. Throws where that fails. */
+  async fill(from = 0, to = Infinity): Promise<void> {
+    for (;;) {
+      await this.reading?.catch(() => undefined);
+      const gap = gapIn(this.rows, from, to, largestPage);
+      if (!gap || this.state.at !== 'shown') return;
+      if (!this.reading) await this.read(gap.from, gap.to);
+    }
+  }
+
+  private read(from: number, to: number): Promise<void> {
+    const reading = this.readPage(from, Math.min(to, from + largestPage)).finally(() => {
+      if (this.reading === reading) this.reading = undefined;
+    });
+    this.reading = reading;
+    return reading;
+  }
+
+  private async readPage(from: number, to: number): Promise<void> {
+    const { here } = this;
     const { signal } = this.abort;
+    if (!here) return;
+    this.missed ??= [];
     try {
-      const page = await api.children(this.client, here.id, { sort: this.sort, order: this.order, after: next, limit: largestPage }, signal);
+      const page = await api.children(this.client, here.id, { sort: this.sort, order: this.order, offset: from, limit: to - from }, signal);
       if (signal.aborted) return;
-      const known = new Set(this.entries.map((e) => e.id));
-      this.entries = [...this.entries, ...page.entries.filter((e) => !known.has(e.id))];
-      this.next = page.next;
+      this.take(page, from);
       this.catchUp();
     } catch (e) {
       if (signal.aborted) return;
       this.missed = undefined;
       throw e;
-    } finally {
-      if (!signal.aborted) this.loadingMore = false;
     }
   }
 
-  private async load(fresh: boolean, atLeast = Math.max(pageSize, this.entries.length)): Promise<void> {
+  private async load(fresh: boolean): Promise<void> {
     this.abort.abort();
     this.abort = new AbortController();
     const { signal } = this.abort;
-    this.loadingMore = false;
+    this.reading = undefined;
     this.missed = [];
+    // A list that was there whole is there whole again: what is selected in it stays.
+    const whole = !fresh && this.complete && this.rows.length <= largestPage;
     if (fresh) {
-      atLeast = pageSize;
       this.state = { at: 'loading' };
-      this.entries = [];
-      this.next = '';
+      this.rows = [];
     }
     try {
       const { entry, path } = await api.lookup(this.client, this.names, signal);
       if (entry.kind !== 'folder') throw new ApiError('not_found', 'this is a file');
-      const entries: Entry[] = [];
-      let after = '';
-      do {
-        const limit = Math.min(largestPage, atLeast - entries.length);
-        const page = await api.children(this.client, entry.id, { sort: this.sort, order: this.order, after, limit }, signal);
-        entries.push(...page.entries);
-        after = page.next;
-        this.files = page.files;
-        this.folders = page.folders;
-      } while (after && entries.length < atLeast);
+      const ask = (offset: number, limit: number) => api.children(this.client, entry.id, { sort: this.sort, order: this.order, offset, limit }, signal);
+      let from = whole ? 0 : this.wanted.from;
+      let page = await ask(from, whole ? largestPage : Math.min(largestPage, Math.max(pageSize, this.wanted.to - from)));
+      if (page.entries.length === 0 && from > 0) page = await ask((from = 0), pageSize); // it has become short
       if (signal.aborted) return;
       this.here = entry;
       this.path = path;
-      this.entries = entries;
-      this.next = after;
+      this.rows = [];
+      this.take(page, from);
       this.state = { at: 'shown' };
       this.catchUp();
     } catch (e) {
@@ -129,9 +157,17 @@ export class Folder {
       const missing = e instanceof ApiError && e.code === 'not_found';
       if (!fresh && !missing) throw e;
       this.here = undefined;
-      this.entries = [];
+      this.rows = [];
       this.state = missing ? { at: 'missing' } : { at: 'failed', message: explain(e) };
     }
+  }
+
+  private take(page: Listing, from: number): void {
+    const total = page.files + page.folders;
+    // With another number of rows than is known, nobody knows where the others are.
+    this.rows = withPage(total === this.rows.length ? this.rows : [], Math.max(total, from + page.entries.length), from, page.entries);
+    this.files = page.files;
+    this.folders = page.folders;
   }
 
   private catchUp(): void {
@@ -165,24 +201,36 @@ export class Folder {
     const { here } = this;
     if (!here) return;
     if (c.entry.parent === here.id && c.action !== 'removed') this.put(c.entry, c.action === 'added' || (c.old_parent ?? here.id) !== here.id);
-    else if (c.entry.parent === here.id || c.old_parent === here.id) this.take(c.entry);
+    else if (c.entry.parent === here.id || c.old_parent === here.id) this.drop(c.entry);
   }
 
   /** Takes an entry of this folder off the list. */
-  private take(entry: Entry): void {
-    const rest = this.entries.filter((e) => e.id !== entry.id);
-    if (rest.length === this.entries.length && !this.next) return; // told already
+  private drop(entry: Entry): void {
+    let at = this.rows.findIndex((e) => e?.id === entry.id);
+    if (at < 0) {
+      const spot = spotOf(this.rows, entry, this.sort, this.order);
+      if (spot.sure) return; // told already
+      at = spot.at - 1;
+    }
     this.count(entry, -1);
-    this.entries = rest;
+    this.rows = this.rows.toSpliced(at, 1);
   }
 
-  /** Puts an entry where the order wants it; beyond the pages read so far it comes with its page. */
+  /** Puts an entry where the order wants it; among rows that have not been read it will be read with them. */
   put(entry: Entry, isNew = false): void {
-    const rest = this.entries.filter((e) => e.id !== entry.id);
-    const known = rest.length < this.entries.length;
-    if (!known && (isNew || !this.next)) this.count(entry, 1);
-    const at = placeIn(rest, entry, this.sort, this.order);
-    this.entries = at === rest.length && this.next ? rest : [...rest.slice(0, at), entry, ...rest.slice(at)];
+    const at = this.rows.findIndex((e) => e?.id === entry.id);
+    const rest = at < 0 ? this.rows : this.rows.toSpliced(at, 1);
+    const spot = spotOf(rest, entry, this.sort, this.order);
+    if (at < 0 && !isNew && !this.complete) {
+      if (!spot.sure) return; // it is one of those, and stays among them or goes to others of them
+      const hole = onlyGap(rest);
+      // It has come into sight from one of several places: all between may have moved.
+      if (hole < 0) void this.load(false).catch(() => undefined);
+      else this.rows = rest.toSpliced(hole, 1).toSpliced(spot.at - (hole < spot.at ? 1 : 0), 0, entry);
+      return;
+    }
+    if (at < 0) this.count(entry, 1);
+    this.rows = rest.toSpliced(spot.at, 0, spot.sure ? entry : undefined);
   }
 
   private count(entry: Entry, by: number): void {

@@ -25,7 +25,7 @@ function start() {
     }
     const q = url.searchParams;
     const all = [...rows].sort((a, b) => compareEntries(a, b, q.get('sort') as 'name', q.get('order') as 'asc'));
-    const from = Number(q.get('after') ?? 0);
+    const from = Number(q.get('offset') ?? 0);
     const to = from + Number(q.get('limit'));
     const body = { entries: all.slice(from, to), next: to < all.length ? String(to) : '', files: all.length, folders: 0 };
     await gate;
@@ -117,25 +117,50 @@ test('a change that overtakes its page is not lost', async () => {
   expect(names(f)).toBe('f1 f2 new');
 });
 
-test('reads page by page, keeps what lies beyond out, and reads as far again', async () => {
+test('reads of a long list what is in sight, and knows the places of the rest', async () => {
   rows = Array.from({ length: 2_500 }, (_, i) => entry(100 + i, `f${String(i).padStart(4, '0')}`, { parent: 5 }));
   const asked = start();
   const f = await opened();
-  expect([f.entries.length, f.files]).toEqual([200, 2_500]);
-  f.apply(change('added', entry(9_000, 'zzz', { parent: 5 })));
+  expect([f.entries.length, f.rows.length, f.files, f.complete]).toEqual([200, 2_500, 2_500, false]);
+
+  // In front of what is read, among it, and among what is not.
   f.apply(change('added', entry(9_001, 'aaa', { parent: 5 })));
-  expect([f.entries.length, f.entries[0]!.name, f.files]).toEqual([201, 'aaa', 2_502]);
-  await Promise.all([f.more(), f.more()]);
-  expect(f.entries.length).toBe(1_201);
+  f.apply(change('added', entry(9_000, 'zzz', { parent: 5 })));
+  expect([f.entries.length, f.rows[0]!.name, f.rows.length, f.files]).toEqual([201, 'aaa', 2_502, 2_502]);
+  f.apply(change('removed', entry(2_000, 'f1900', { parent: 5 })));
+  f.apply(change('moved', entry(2_100, 'aab', { parent: 5 }), { old_parent: 5 })); // f2000, out of the part that is not read
+  expect([f.rows[1]!.name, f.rows.length, f.files]).toEqual(['aab', 2_501, 2_501]);
+  rows = [entry(9_001, 'aaa', { parent: 5 }), entry(9_000, 'zzz', { parent: 5 }), ...rows.filter((e) => e.id !== 2_000).map((e) => (e.id === 2_100 ? { ...e, name: 'aab' } : e))];
+
   asked.length = 0;
+  await Promise.all([f.see(900, 930), f.see(1_500, 1_530), f.see(2_400, 2_430)]); // a scroll: only its end counts
+  expect(asked).toHaveLength(2);
+  expect(f.rows[2_400]!.name).toBe('f2400');
+  expect([f.rows[1_500], f.rows.length]).toEqual([undefined, 2_501]);
+  await f.see(2_400, 2_430);
+  expect(asked).toHaveLength(2);
+
+  await f.fill();
+  expect(f.complete).toBe(true);
+  expect(f.entries.map((e) => e.name)).toEqual(rows.map((e) => e.name).sort());
+});
+
+test('reads anew what is in sight, or all of a list that was there whole', async () => {
+  rows = Array.from({ length: 1_500 }, (_, i) => entry(100 + i, `f${String(i).padStart(4, '0')}`, { parent: 5 }));
+  const asked = start();
+  const f = await opened();
+  await f.see(1_000, 1_030);
+  asked.length = 0;
+  rows = rows.slice(0, 1_200); // nobody told
   await f.reload();
-  expect(f.entries.length).toBe(1_201);
-  expect(asked).toHaveLength(3); // the place, and two pages
-  await f.more();
-  await f.more();
-  await f.more();
-  expect([f.entries.length, f.next]).toEqual([2_500, '']);
-  expect(new Set(f.entries.map((e) => e.id)).size).toBe(2_500);
+  expect(asked).toHaveLength(2); // the place and a page
+  expect([f.rows.length, f.rows[1_000]!.name, f.rows[0]]).toEqual([1_200, 'f1000', undefined]);
+  rows = rows.slice(0, 300);
+  await f.reload();
+  expect(f.rows[0]!.name).toBe('f0000');
+  await f.fill();
+  await f.reload();
+  expect(f.complete).toBe(true);
 });
 
 test('sorts, and remembers how', async () => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { entry } from './fakes';
-import { compareEntries, foldName, placeIn } from './order';
+import { compareEntries, foldName } from './order';
+import { spotOf } from './rows';
 import type { Order, Sort } from '../api/types';
 
 const sorted = (list: ReturnType<typeof entry>[], sort: Sort, order: Order) => [...list].sort((a, b) => compareEntries(a, b, sort, order)).map((e) => e.name);
@@ -36,5 +37,5 @@ test('folding is more than lower case', () => {
 
 test('an entry is put in front of the first one behind it', () => {
   const list = ['a', 'c', 'e'].map((n, i) => entry(i, n));
-  for (const [name, at] of [['A', 0], ['b', 1], ['d', 2], ['f', 3]] as const) expect(placeIn(list, entry(9, name), 'name', 'asc')).toBe(at);
+  for (const [name, at] of [['A', 0], ['b', 1], ['d', 2], ['f', 3]] as const) expect(spotOf(list, entry(9, name), 'name', 'asc')).toEqual({ at, sure: true });
 });

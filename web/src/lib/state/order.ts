@@ -10,18 +10,6 @@ export function compareEntries(a: Entry, b: Entry, sort: Sort, order: Order): nu
   return (order === 'asc' ? 1 : -1) * (byColumn(a, b, sort) || a.id - b.id);
 }
 
-/** Where an entry belongs among sorted ones. */
-export function placeIn(entries: readonly Entry[], entry: Entry, sort: Sort, order: Order): number {
-  let low = 0;
-  let high = entries.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (compareEntries(entry, entries[middle]!, sort, order) < 0) high = middle;
-    else low = middle + 1;
-  }
-  return low;
-}
-
 function byColumn(a: Entry, b: Entry, sort: Sort): number {
   switch (sort) {
     case 'name':

@@ -1,11 +1,20 @@
+import { filtersOf, narrows, noFilters, paramsOf, type Filters } from '../filters';
+
+/** What the page is a view of: the tree, or a list of entries from anywhere. */
+export type At = 'files' | 'recent' | 'starred' | 'trash';
+
 /**
  * The place that the address names: /files/a/b, each name percent-encoded; with
- * ?view= a file of it that is shown, with ?q= what is searched for.
+ * ?view= a file of it that is shown, with ?q= and filters what is searched for.
+ * Beside it there are /recent, /starred and /trash.
  */
 export class Router {
+  at = $state.raw<At>(atOf(location.pathname));
   names = $state.raw<string[]>(placeOf(location.pathname));
   view = $state.raw(viewOf(location.search));
   query = $state.raw(queryOf(location.search));
+  filters = $state.raw<Filters>(filtersOf(new URLSearchParams(location.search)));
+  readonly searching = $derived(this.query !== '' || narrows(this.filters));
 
   constructor() {
     addEventListener('popstate', () => this.read());
@@ -13,6 +22,11 @@ export class Router {
 
   go(names: readonly string[], replace = false): void {
     this.put(addressOf(names), null, replace);
+  }
+
+  /** Goes to one of the lists beside the tree. */
+  goTo(at: Exclude<At, 'files'>): void {
+    this.put(`/${at}`, null);
   }
 
   /** Shows a file of a folder; the way back leads to where this was. */
@@ -33,9 +47,14 @@ export class Router {
   }
 
   /** Keeps what is searched for in the address; one search is one step of the history. */
-  search(query: string): void {
-    const path = addressOf(this.names) + (query ? `?q=${encodeURIComponent(query)}` : '');
-    this.put(path, null, this.query !== '');
+  search(query: string, filters: Filters = this.filters): void {
+    const params = paramsOf(query, filters).toString().replaceAll('+', '%20');
+    this.put(location.pathname + (params && `?${params}`), null, this.searching);
+  }
+
+  /** Back to where the search was begun. */
+  endSearch(): void {
+    this.search('', noFilters);
   }
 
   private put(address: string, state: unknown, replace = false): void {
@@ -46,8 +65,11 @@ export class Router {
   private read(): void {
     const names = placeOf(location.pathname);
     if (names.join('/') !== this.names.join('/')) this.names = names;
+    this.at = atOf(location.pathname);
     this.view = viewOf(location.search);
     this.query = queryOf(location.search);
+    const filters = filtersOf(new URLSearchParams(location.search));
+    if (paramsOf('', filters).toString() !== paramsOf('', this.filters).toString()) this.filters = filters;
   }
 }
 
@@ -66,6 +88,10 @@ export function placeOf(pathname: string): string[] {
   } catch {
     return []; // a broken percent-encoding names no place
   }
+}
+
+function atOf(pathname: string): At {
+  return (['recent', 'starred', 'trash'] as const).find((at) => pathname === `/${at}`) ?? 'files';
 }
 
 const viewOf = (search: string) => new URLSearchParams(search).get('view') ?? '';

@@ -1,12 +1,13 @@
 import { explain, type Client } from '../api/client';
 import * as api from '../api/entries';
-import type { Hit } from '../api/types';
+import type { Entry, Hit } from '../api/types';
 
 export type SearchState = { at: 'idle' } | { at: 'searching' } | { at: 'shown' } | { at: 'failed'; message: string };
 
 const pause = 150; // ms without a key before the server is asked
+const settle = 400; // ms without a change before the list is read anew
 
-/** A search over the whole tree, as somebody types. */
+/** A list of entries from the whole tree: found as somebody types, starred, or changed last. */
 export class Search {
   state = $state.raw<SearchState>({ at: 'idle' });
   hits = $state.raw<readonly Hit[]>([]);
@@ -14,28 +15,30 @@ export class Search {
   /** What the keyboard stands on, an index; -1 is nothing. */
   cursor = $state.raw(-1);
 
-  private query = '';
+  private wish: api.Search | undefined;
+  private key = '';
   private abort = new AbortController();
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly client: () => Client) {}
 
-  /** Looks for something else; what was found before stays until there is an answer. */
-  find(query: string): void {
-    const wanted = query.trim();
-    if (wanted === this.query) return;
-    this.query = wanted;
+  /** Looks for something else, or for nothing; what was found before stays until there is an answer. */
+  find(wish: api.Search | undefined, typed = false): void {
+    const key = wish ? JSON.stringify({ ...wish, since: wish.since?.toDateString() }) : '';
+    if (key === this.key) return;
+    const before = this.wish;
+    this.key = key;
+    this.wish = wish;
     clearTimeout(this.timer);
     this.abort.abort();
-    if (!wanted) {
+    if (!wish) {
       this.state = { at: 'idle' };
-      this.hits = [];
-      this.next = '';
-      this.cursor = -1;
+      this.forget();
       return;
     }
+    if (Boolean(before?.query) !== Boolean(wish.query)) this.forget(); // another kind of list
     this.state = { at: 'searching' };
-    this.timer = setTimeout(() => void this.read(''), pause);
+    this.timer = setTimeout(() => void this.read(''), typed ? pause : 0);
   }
 
   again(): void {
@@ -52,20 +55,36 @@ export class Search {
     if (this.cursor === last) this.more();
   }
 
-  private async read(after: string): Promise<void> {
+  /** Something has changed somewhere: what is listed is read anew soon. */
+  changed(entry?: Entry, gone = false): void {
+    if (this.state.at === 'idle') return;
+    if (entry) this.hits = gone ? this.hits.filter((h) => h.id !== entry.id) : this.hits.map((h) => (h.id === entry.id ? { ...h, ...entry } : h));
+    if (this.state.at === 'searching') return;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.read('', true), settle);
+  }
+
+  private forget(): void {
+    this.hits = [];
+    this.next = '';
+    this.cursor = -1;
+  }
+
+  private async read(after: string, quiet = false): Promise<void> {
+    if (!this.wish) return;
     this.abort.abort();
     this.abort = new AbortController();
     const { signal } = this.abort;
-    this.state = { at: 'searching' };
+    if (!quiet) this.state = { at: 'searching' };
     try {
-      const found = await api.search(this.client(), { query: this.query, after }, signal);
+      const found = await api.search(this.client(), this.wish, after, signal);
       if (signal.aborted) return;
       this.hits = after ? [...this.hits, ...found.entries] : found.entries;
       this.next = found.next;
-      if (!after) this.cursor = found.entries.length > 0 ? 0 : -1;
+      if (!after) this.cursor = quiet ? Math.min(this.cursor, found.entries.length - 1) : found.entries.length > 0 ? 0 : -1;
       this.state = { at: 'shown' };
     } catch (e) {
-      if (!signal.aborted) this.state = { at: 'failed', message: explain(e) };
+      if (!signal.aborted && !quiet) this.state = { at: 'failed', message: explain(e) };
     }
   }
 }

@@ -64,3 +64,14 @@ test('the ones used longest ago are given up, all in the end', async () => {
   thumbnails.dispose();
   expect(released).toEqual(['blob:2', 'blob:1', 'blob:3']);
 });
+
+test('who wants it again in the moment that it is given up gets it', async () => {
+  const thumbnails = new Thumbnails(client, 2);
+  const end = new AbortController();
+  const dropped = thumbnails.get(entry(1, '1'), end.signal);
+  end.abort();
+  const again = thumbnails.get(entry(1, '1'), never());
+  await expect(dropped).rejects.toThrow();
+  answers[1]!();
+  expect(await again).toBe('blob:1');
+});

@@ -68,10 +68,11 @@ export class Thumbnails {
 
   private forget(w: Wanted): void {
     w.abort.abort();
+    // Whoever wants it now, in the same moment even, begins anew.
+    if (this.wanted.get(w.key) === w) this.wanted.delete(w.key);
     const at = this.queue.indexOf(w);
     if (at < 0) return;
     this.queue.splice(at, 1);
-    this.wanted.delete(w.key);
     w.reject(w.abort.signal.reason);
   }
 
@@ -98,7 +99,7 @@ export class Thumbnails {
     } catch (e) {
       w.reject(e);
     } finally {
-      this.wanted.delete(w.key);
+      if (this.wanted.get(w.key) === w) this.wanted.delete(w.key);
     }
   }
 

@@ -1,25 +1,31 @@
-export type Toast = { key: number; kind: 'info' | 'error'; text: string };
+export type Toast = {
+  key: number;
+  kind: 'info' | 'error';
+  text: string;
+  /** Something that can be done about it. */
+  action?: { label: string; act: () => void };
+};
 
-/** Short messages in a corner; errors stay longer. */
+/** Short messages in a corner; errors, and those with something to do, stay longer. */
 export class Toasts {
   list = $state.raw<Toast[]>([]);
   private next = 1;
 
-  info(text: string): void {
-    this.add('info', text, 4_000);
+  info(text: string, action?: Toast['action']): void {
+    this.add({ kind: 'info', text, ...(action && { action }) }, action ? 8_000 : 4_000);
   }
 
   error(text: string): void {
-    this.add('error', text, 10_000);
+    this.add({ kind: 'error', text }, 10_000);
   }
 
   close(key: number): void {
     this.list = this.list.filter((t) => t.key !== key);
   }
 
-  private add(kind: Toast['kind'], text: string, stay: number): void {
+  private add(toast: Omit<Toast, 'key'>, stay: number): void {
     const key = this.next++;
-    this.list = [...this.list.filter((t) => t.text !== text), { key, kind, text }].slice(-4);
+    this.list = [...this.list.filter((t) => t.text !== toast.text), { key, ...toast }].slice(-4);
     setTimeout(() => this.close(key), stay);
   }
 }

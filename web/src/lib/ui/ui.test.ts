@@ -38,8 +38,7 @@ describe('the list', () => {
     const selection = new Selection(() => entries);
     const heard: string[] = [];
     render(EntryList, {
-      entries,
-      total: entries.length,
+      rows: entries,
       selection,
       sort: 'name',
       order: 'asc',
@@ -52,7 +51,8 @@ describe('the list', () => {
         if (e.key !== 'Shift' && e.key !== 'Control') heard.push(`key ${e.key}`);
       },
       ondropinto: () => undefined,
-      onend: () => heard.push('end'),
+      onsee: () => undefined,
+      onneed: async () => undefined,
     });
     return { selection, heard };
   }
@@ -64,7 +64,7 @@ describe('the list', () => {
     expect(within(grid).getAllByRole('row').length).toBeLessThan(60);
   });
 
-  test('is worked by keyboard', async () => {
+  test('is worked by keyboard', { timeout: 20_000 }, async () => {
     const { selection, heard } = list();
     screen.getByRole('grid').focus();
     await userEvent.keyboard('{ArrowDown}{Shift>}{ArrowDown}{ArrowDown}{/Shift}');
@@ -77,7 +77,7 @@ describe('the list', () => {
     expect(selection.ids.size).toBe(0);
   });
 
-  test('is worked by mouse', async () => {
+  test('is worked by mouse', { timeout: 20_000 }, async () => {
     const { selection, heard } = list();
     const user = userEvent.setup();
     await user.click(screen.getByText('f00002'));

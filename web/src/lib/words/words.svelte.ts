@@ -1,5 +1,6 @@
 /** The page's language. English is in the code; other languages are tables of it. */
 import type { german } from './de';
+import type { ServerTexts } from './server';
 
 /** What the page can say: every text has its place in the German table. */
 export type Text = keyof typeof german;
@@ -11,15 +12,22 @@ export const languages: readonly { code: Language; name: string }[] = [
 ];
 
 const key = 'discord-cloud-language';
-const tables: Record<Language, () => Promise<Record<Text, string> | undefined>> = {
+type Table = { texts: Record<Text, string>; server: ServerTexts };
+const tables: Record<Language, () => Promise<Table | undefined>> = {
   en: () => Promise.resolve(undefined),
-  de: async () => (await import('./de')).german,
+  de: async () => {
+    const [{ german }, { serverGerman }] = await Promise.all([import('./de'), import('./de.server')]);
+    return { texts: german, server: serverGerman };
+  },
 };
 
 let code = $state.raw<Language>('en');
-let table = $state.raw<Record<Text, string> | undefined>();
+let spoken = $state.raw<Table | undefined>();
 
 export const language = (): Language => code;
+
+/** The tables of the language that is spoken; none for English. */
+export const table = (): Table | undefined => spoken;
 
 /** The language of this browser's person: chosen before, or the browser's own. */
 export function preferred(): Language {
@@ -30,7 +38,7 @@ export function preferred(): Language {
 /** Speaks a language from now on; all that is shown changes at once. */
 export async function speak(next: Language): Promise<void> {
   const loaded = await tables[next]();
-  table = loaded;
+  spoken = loaded;
   code = next;
   document.documentElement.lang = next;
 }
@@ -45,7 +53,7 @@ type Values = Record<string, string | number>;
 
 /** A text in the page's language, with values in the places of {their names}. */
 export function t(text: Text, values?: Values): string {
-  const said = table?.[text] ?? text;
+  const said = spoken?.texts[text] ?? text;
   return values ? said.replace(/\{(\w+)\}/g, (hole, name: string) => (name in values ? String(values[name]) : hole)) : said;
 }
 

@@ -1,0 +1,241 @@
+/** Finding one's way and arranging things, in a real browser, on the real binary. */
+import { beforeAll, expect, test, vi } from 'vitest';
+import { png } from './samples';
+import { soon, visit } from './visit';
+import { Visitor } from './visitor';
+
+const v = visit();
+let ada: Visitor;
+beforeAll(() => void (ada = v.ada));
+
+const branch = (name: string) => ada.page.getByRole('treeitem', { name, exact: true });
+const path = () => decodeURIComponent(new URL(ada.page.url()).pathname);
+const list = async (names: string[]) => vi.waitFor(async () => expect(await ada.names()).toEqual(names), soon);
+const toast = (text: string) => ada.page.locator('.toast').filter({ hasText: text });
+
+test('a cloud with some folders', async () => {
+  await v.setUp();
+  const content = { 'photos/2025/dawn.png': png(60, 40), 'photos/2026/dusk.png': png(60, 40), 'papers/plan.txt': 'plan', 'papers/big.bin': Buffer.alloc(2 << 20, 1), 'شرح المشروع.txt': 'rtl' };
+  for (const [name, bytes] of Object.entries(content)) await v.file(name, bytes);
+  await ada.drop(['photos', 'papers', 'شرح المشروع.txt'].map((name) => `${v.disk}/${name}`));
+  await ada.finished('5 uploads').waitFor();
+  await ada.button('Clear uploads').click();
+  await list(['papers', 'photos', 'شرح المشروع.txt']);
+});
+
+test('the tree unfolds, follows changes, and is worked by keyboard', async () => {
+  await branch('photos').getByRole('button', { includeHidden: true }).click();
+  await branch('2025').click();
+  await list(['dawn.png']);
+  expect(path()).toBe('/files/photos/2025');
+  expect(await branch('2025').getAttribute('aria-current')).toBe('page');
+  await branch('2025').focus();
+  await ada.page.keyboard.press('ArrowLeft');
+  await ada.page.keyboard.press('ArrowUp');
+  await ada.page.keyboard.press('Enter');
+  await list(['plan.txt', 'big.bin'].sort());
+  await ada.page.keyboard.press('End');
+  const focused = () => ada.page.evaluate(() => document.activeElement?.textContent?.trim());
+  expect(await focused()).toBe('2026');
+  await ada.page.keyboard.press('ArrowLeft');
+  expect(await focused()).toBe('photos');
+  await ada.page.keyboard.press('ArrowLeft');
+  await branch('2025').waitFor({ state: 'detached' });
+  await ada.page.keyboard.press('ArrowRight');
+  await branch('2025').waitFor();
+
+  const grace = await v.guest('grace');
+  await grace.api('POST', '/api/entries/0/folders', { name: 'from grace' });
+  await branch('from grace').waitFor();
+  await grace.context.close();
+  await ada.page.goBack();
+  await ada.page.goBack();
+  await list(['from grace', 'papers', 'photos', 'شرح المشروع.txt']);
+  await ada.page.getByText('2.0 MiB', { exact: true }).waitFor(); // what all takes
+});
+
+test('entries are dragged onto the tree, and the move is taken back', async () => {
+  await ada.row('شرح المشروع.txt').dragTo(branch('papers'));
+  await list(['from grace', 'papers', 'photos']);
+  await toast('Moved 1 item to “papers”.').getByRole('button', { name: 'Undo' }).click();
+  await list(['from grace', 'papers', 'photos', 'شرح المشروع.txt']);
+  await ada.row('شرح المشروع.txt').dragTo(branch('2026'));
+  await list(['from grace', 'papers', 'photos']);
+  await ada.page.keyboard.press('Control+z');
+  await list(['from grace', 'papers', 'photos', 'شرح المشروع.txt']);
+});
+
+test('a rename is taken back; a name from right to left breaks no row', async () => {
+  await ada.rename('from grace', 'to grace');
+  await branch('to grace').waitFor();
+  await toast('“from grace” is called “to grace” now.').getByRole('button', { name: 'Undo' }).click();
+  await ada.row('from grace').waitFor();
+  const begins = (name: string) =>
+    ada.row(name).locator('[dir=auto]').evaluate((e) => {
+      const text = document.createRange();
+      text.selectNodeContents(e);
+      return text.getBoundingClientRect().left;
+    });
+  expect(Math.abs((await begins('شرح المشروع.txt')) - (await begins('papers')))).toBeLessThan(1);
+});
+
+test('things are copied, cut and pasted by keys and by the menu', async () => {
+  await ada.row('papers').click();
+  await ada.page.keyboard.press('Control+c');
+  await ada.page.keyboard.press('Control+v'); // beside itself
+  await list(['from grace', 'papers', 'papers (1)', 'photos', 'شرح المشروع.txt']);
+  await ada.row('papers (1)').click();
+  await ada.page.keyboard.press('Control+x');
+  await vi.waitFor(async () => expect(Number(await ada.row('papers (1)').evaluate((r) => getComputedStyle(r).opacity))).toBe(0.5), soon);
+  await ada.menu('photos', 'Paste');
+  await list(['from grace', 'papers', 'photos', 'شرح المشروع.txt']);
+  await ada.page.getByRole('link', { name: 'photos' }).click();
+  await list(['2025', '2026', 'papers (1)']);
+  await ada.page.getByRole('row', { name: 'papers (1)' }).getByRole('link').click();
+  await list(['big.bin', 'plan.txt']);
+  await ada.page.getByRole('link', { name: 'discord-cloud' }).click();
+});
+
+test('mouse and keys select, and menus are for what is selected', async () => {
+  await ada.row('from grace').click();
+  await ada.row('photos').click({ modifiers: ['Shift'] });
+  await ada.page.getByText('3 selected').waitFor();
+  await ada.row('papers').click({ modifiers: ['Control'] });
+  await ada.page.getByText('2 selected').waitFor();
+  await ada.row('photos').click({ button: 'right' });
+  await ada.page.getByRole('menu', { name: '2 items' }).waitFor();
+  await ada.page.keyboard.press('Escape');
+  await ada.page.keyboard.press('Control+a');
+  await ada.page.getByText('4 selected').waitFor();
+  await ada.page.keyboard.press('Shift+F10');
+  await ada.page.getByRole('menu', { name: '4 items' }).waitFor();
+  await ada.page.keyboard.press('Escape');
+  await ada.page.keyboard.press('Escape');
+  await ada.button('Upload files').waitFor();
+});
+
+test('stars and what changed last are places of their own', async () => {
+  await ada.menu('papers', 'Star');
+  await ada.row('papers').getByTitle('Starred').waitFor();
+  await ada.page.getByRole('link', { name: 'Starred' }).click();
+  const starred = ada.page.getByRole('listbox');
+  await starred.getByRole('option', { name: 'papers' }).waitFor();
+  expect(path()).toBe('/starred');
+  await ada.page.reload();
+  await starred.getByRole('option', { name: 'papers' }).click({ button: 'right' });
+  await ada.page.getByRole('menuitem', { name: 'Rename' }).click();
+  await ada.dialog('Rename').getByLabel('Name').fill('documents');
+  await ada.page.keyboard.press('Enter');
+  await starred.getByRole('option', { name: 'documents' }).waitFor();
+  await v.picture('starred');
+  await starred.getByRole('option', { name: 'documents' }).getByRole('button', { name: 'documents' }).first().click();
+  await list(['big.bin', 'plan.txt']);
+  await ada.page.goBack();
+  await ada.page.getByRole('link', { name: 'Recent' }).click();
+  await ada.page.getByRole('heading', { name: 'Recent' }).waitFor();
+  const recent = ada.page.getByRole('listbox');
+  await recent.getByRole('option', { name: 'plan.txt' }).first().waitFor();
+  await ada.api('POST', '/api/copy', { ids: [(await ada.api<{ entry: { id: number } }>('GET', '/api/lookup?path=/documents/plan.txt')).entry.id], parent: 0, on_conflict: 'rename' });
+  await vi.waitFor(async () => expect(await recent.getByRole('option').first().textContent()).toMatch(/^\s*plan\.txt\s*All files/), soon);
+});
+
+test('a search is narrowed, and stands in the address', async () => {
+  await ada.page.getByRole('link', { name: 'discord-cloud' }).click();
+  const results = ada.page.getByRole('listbox', { name: 'Results' });
+  await ada.page.getByRole('combobox', { name: 'Search all files' }).fill('d');
+  await results.getByRole('option', { name: 'dawn.png' }).waitFor();
+  await ada.page.getByLabel('Kind').selectOption('Image');
+  await vi.waitFor(async () => expect(await results.getByRole('option').count()).toBe(2), soon);
+  expect(new URL(ada.page.url()).search).toBe('?q=d&kind=image');
+  await ada.page.reload();
+  await vi.waitFor(async () => expect(await results.getByRole('option').count()).toBe(2), soon);
+  await v.picture('search');
+  await ada.page.getByLabel('Kind').selectOption('Any kind');
+  await ada.page.getByLabel('Size').selectOption('1 to 100 MiB');
+  await ada.page.getByRole('heading', { name: 'Nothing found' }).waitFor();
+  await ada.page.getByRole('combobox', { name: 'Search all files' }).fill('');
+  await vi.waitFor(async () => expect(await results.getByRole('option').count()).toBe(2), soon); // big.bin, and its copy
+  await ada.page.getByLabel('Changed').selectOption('In the last 24 hours');
+  await ada.page.getByLabel('Owner').selectOption('grace');
+  await ada.page.getByRole('heading', { name: 'Nothing found' }).waitFor();
+  await ada.button('End the search').click();
+  await list(['documents', 'from grace', 'photos', 'plan.txt', 'شرح المشروع.txt']);
+});
+
+test('properties tell the owner where the chunks lie', async () => {
+  await ada.row('plan.txt').click();
+  await ada.page.keyboard.press('i');
+  await ada.dialog('Properties').getByText(/^1 chunk in 1 message, channel \d+/).waitFor();
+  await ada.page.keyboard.press('Escape');
+  await ada.page.keyboard.press('Escape');
+});
+
+test('the badge tells what the services do', async () => {
+  await ada.button(/^3 upload services/).click();
+  await ada.page.getByRole('heading', { name: 'Upload services' }).waitFor();
+  expect(await ada.page.getByRole('progressbar', { name: /^Service/ }).count()).toBe(3);
+  await ada.page.keyboard.press('Escape');
+});
+
+test('what goes wrong is told over the dialog that is open, and can be put away', async () => {
+  await ada.row('plan.txt').click();
+  await ada.page.keyboard.press('Control+c'); // a message
+  await ada.page.keyboard.press('?');
+  await ada.dialog('Keyboard shortcuts').waitFor();
+  const told = toast('1 item copied');
+  const at = (await told.boundingBox())!;
+  const top = await ada.page.evaluate(({ x, y }) => document.elementFromPoint(x, y)?.closest('.toast') !== null, { x: at.x + 20, y: at.y + at.height / 2 });
+  expect(top).toBe(true);
+  await told.getByRole('button', { name: 'Dismiss' }).click();
+  await told.waitFor({ state: 'detached' });
+  await ada.dialog('Keyboard shortcuts').waitFor();
+  await ada.page.keyboard.press('Escape');
+  await ada.page.keyboard.press('Escape');
+});
+
+test('server refusals are said in the language of the page', async () => {
+  await ada.page.evaluate(() => localStorage.setItem('discord-cloud-language', 'de'));
+  await ada.page.reload();
+  await ada.row('photos').waitFor();
+  ada.expected = /status of 409/;
+  await ada.button('Neuer Ordner').click();
+  await ada.dialog('Neuer Ordner').getByLabel('Name').fill('photos');
+  await ada.page.keyboard.press('Enter');
+  await ada.dialog('Neuer Ordner').getByText('Den Namen „photos“ gibt es schon.').waitFor();
+  await ada.page.keyboard.press('Escape');
+  ada.expected = undefined;
+  await ada.page.evaluate(() => localStorage.setItem('discord-cloud-language', 'en'));
+  await ada.page.reload();
+  await ada.row('photos').waitFor();
+});
+
+test('on a phone the tree is a drawer, fingers select, and nothing sticks out', async () => {
+  const phone = await Visitor.come(v.browser, { viewport: { width: 360, height: 740 }, colorScheme: 'dark', hasTouch: true, reducedMotion: 'reduce' });
+  await phone.signIn(v.server.url, 'ada', 'correct horse');
+  await phone.row('photos').waitFor();
+  await phone.button('Folders and views').tap();
+  await phone.page.getByRole('treeitem', { name: 'documents' }).tap();
+  await phone.row('big.bin').waitFor();
+  await phone.page.getByRole('checkbox', { name: 'Select big.bin' }).tap();
+  await phone.row('plan.txt').tap();
+  await phone.page.getByText('2 selected').waitFor();
+  await phone.button('Folders and views').tap();
+  await v.picture('phone-drawer', phone);
+  await phone.page.keyboard.press('Escape');
+  expect(await phone.page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
+  await phone.button('Select nothing').tap();
+  await phone.rename('plan.txt', 'plan b.txt');
+  expect(phone.errors).toEqual([]);
+  await phone.context.close();
+});
+
+test('a large screen is used, and its DOM stays small', async () => {
+  const wide = await Visitor.come(v.browser, { viewport: { width: 3840, height: 2160 } });
+  await wide.signIn(v.server.url, 'ada', 'correct horse');
+  await wide.row('photos').waitFor();
+  await wide.button('Show as tiles').click();
+  await wide.row('photos').waitFor();
+  expect(await wide.page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.scrollHeight])).toEqual([3840, 2160]);
+  expect(wide.errors).toEqual([]);
+  await wide.context.close();
+});
