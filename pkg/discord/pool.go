@@ -193,6 +193,10 @@ func (p *Pool) Delete(ctx context.Context, channel string, messages []Message) e
 	return errors.Join(errs...)
 }
 
+// Wrote tells whether one of the pool's bots wrote a message, as far as their
+// tokens tell who they are.
+func (p *Pool) Wrote(m Message) bool { return p.byID(m.Author.ID) != nil }
+
 // Learn remembers who wrote a message.
 func (p *Pool) Learn(m Message) {
 	if len(p.clients) > 1 && m.Author.ID != "" {
