@@ -22,6 +22,7 @@ type adminCmd struct {
 	Restore         restoreCmd         `cmd:"" help:"Fill an empty database from a backup. If it is cut short, run it again."`
 	MigrateDatabase migrateDatabaseCmd `cmd:"" help:"Copy a database into an empty one of the same or the other kind. If it is cut short, run it again."`
 	Audit           auditCmd           `cmd:"" help:"Look after the audit log."`
+	Collect         collectCmd         `cmd:"" help:"Show what is deleted from Discord, try it out, or pause it."`
 }
 
 func (a *app) openAdmin(ctx *runContext) (*manager.Admin, error) {

@@ -63,7 +63,7 @@ func (c cached) Limit() int64 { return c.posts.Limit() }
 
 // serve lets a manager stand on the engine.
 func (e *engine) serve(cfg *manager.Config) {
-	cfg.Blobs = e.posts
+	cfg.Blobs, cfg.Messages = e.posts, e.posts
 	cfg.Discord = manager.Discord{
 		Token: e.settings.token, Channels: e.settings.channels, API: e.settings.api, CDNHosts: e.settings.cdnHosts,
 		PerSecond: discord.DefaultPerSecond, SetPerSecond: e.pool.SetPerSecond, LimitFell: e.pool.LimitFell,

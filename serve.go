@@ -33,7 +33,8 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 	listen, secrets, dis, box, read := a.listenSettings(), a.secretSettings(), a.discordSettings(), a.sandboxSettings(), a.readSettings()
 	services := a.uploadServices()
 	previews, previewCapacity, thumbs := a.thumbnailServices(), a.thumbnailCapacity(), a.thumbnailSettings()
-	memory, capacity, retention := a.uploadMemory(), a.capacity(), a.retention()
+	memory, capacity := a.uploadMemory(), a.capacity()
+	retention, collect := a.retention(), a.collect()
 	a.needSomeSecrets(secrets)
 	if err := a.checked(); err != nil {
 		return err
@@ -72,7 +73,7 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 	if err := thumbs.configure(&cfg, log.With("part", "thumbnails")); err != nil {
 		return err
 	}
-	cfg.Retention = retention
+	cfg.Retention, cfg.Collect = retention, collect
 
 	var uploads []*upload.Service
 	cfg.Mounts = map[string]http.Handler{}
@@ -147,7 +148,7 @@ func (managerCmd) Run(a *app, ctx *runContext) error {
 	listen, secrets, dis, read := a.listenSettings(), a.secretSettings(), a.discordSettings(), a.readSettings()
 	a.env.Need(secretNames...)
 	a.env.Need("DISCORD_BOT_TOKEN")
-	thumbs, retention := a.thumbnailSettings(), a.retention()
+	thumbs, retention, collect := a.thumbnailSettings(), a.retention(), a.collect()
 	if err := a.checked(); err != nil {
 		return err
 	}
@@ -166,7 +167,7 @@ func (managerCmd) Run(a *app, ctx *runContext) error {
 	if err := thumbs.configure(&cfg, log.With("part", "thumbnails")); err != nil {
 		return err
 	}
-	cfg.Retention = retention
+	cfg.Retention, cfg.Collect = retention, collect
 	cfg.DatabaseURL = database
 	m, err := newManager(ctx, cfg)
 	if err != nil {

@@ -233,6 +233,15 @@ func (a *app) retention() manager.Retention {
 	}
 }
 
+// collect is how a manager deletes messages that nothing refers to.
+func (a *app) collect() manager.Collect {
+	return manager.Collect{
+		Grace:   a.env.Duration("COLLECT_GRACE", 24*time.Hour, time.Hour, "how long messages are of no use before they are deleted in Discord"),
+		Daily:   a.env.Int("COLLECT_DAILY", 10_000, 0, 1_000_000, "messages that are deleted in 24 hours, at most; 0 deletes none"),
+		Orphans: a.env.Bool("COLLECT_ORPHANS", false, "delete messages of the bots that the database does not know, too; 1 only where the bots serve nothing else"),
+	}
+}
+
 type thumbnailSettings struct {
 	here   bool
 	cache  int64
@@ -274,6 +283,7 @@ func (a *app) declareAll() {
 	a.sandboxSettings()
 	a.readSettings()
 	a.retention()
+	a.collect()
 	a.uploadServices()
 	a.thumbnailServices()
 	a.thumbnailCapacity()

@@ -88,6 +88,10 @@ type Config struct {
 
 	// Retention says what is kept of what people delete and replace.
 	Retention Retention
+	// Collect says how messages are deleted that nothing refers to; Messages does
+	// it, in Discord. Without it nothing is.
+	Collect  Collect
+	Messages gc.Messages
 
 	// ThumbnailsHere keeps thumbnails below DataDir, not in Blobs.
 	ThumbnailsHere bool
@@ -108,6 +112,13 @@ type Config struct {
 // keeps nothing.
 type Retention = meta.Retention
 
+// Collect bounds the deletion of messages: see gc.Collector.
+type Collect struct {
+	Grace   time.Duration
+	Daily   int
+	Orphans bool
+}
+
 // Manager is an open database with everything around it.
 type Manager struct {
 	cfg      Config
@@ -119,6 +130,7 @@ type Manager struct {
 	thumbs   *thumbs.Thumbs
 	dav      *dav.Handler
 	expiry   *gc.Expiry
+	collect  *gc.Collector
 	server   *http.Server
 }
 
@@ -159,6 +171,10 @@ func (m *Manager) wire(ctx context.Context) error {
 	}
 	m.store.SetRetention(cfg.Retention)
 	m.expiry = &gc.Expiry{Store: m.store, Retention: cfg.Retention, Now: time.Now, Log: part(cfg.Log, "gc")}
+	m.collect = &gc.Collector{
+		Store: m.store, Messages: cfg.Messages, Channels: cfg.Discord.Channels, Now: time.Now, Log: part(cfg.Log, "gc"),
+		Grace: cfg.Collect.Grace, Daily: cfg.Collect.Daily, Orphans: cfg.Collect.Orphans,
+	}
 	log := &audit.Log{Store: m.store, Log: part(cfg.Log, "audit")}
 	m.auth = auth.New(auth.Options{
 		Store: m.store, Audit: log, Private: cfg.Private, Public: cfg.Public, Bus: m.bus, Log: part(cfg.Log, "auth"),
@@ -199,7 +215,7 @@ func (m *Manager) wire(ctx context.Context) error {
 		Handler: api.New(api.Options{
 			Auth: m.auth, FS: files, Sockets: m.hub, Mounts: cfg.Mounts, Page: cfg.Page, Bus: m.bus, Thumbs: m.thumbs,
 			DAV: m.dav.Serve, DAVOverHTTP: cfg.DAVOverHTTP,
-			Health: m.store.Ping, Services: m.services, Debug: debug, Retention: cfg.Retention,
+			Health: m.store.Ping, Services: m.services, Debug: debug, Retention: cfg.Retention, Expiry: m.expiry, Collector: m.collect,
 			LegacyQueryAuth: cfg.LegacyQueryAuth, PublicURL: cfg.PublicURL, PageOrigins: cfg.PageOrigins, TrustedProxies: cfg.TrustedProxies,
 			Log: part(cfg.Log, "http"), Version: cfg.Version,
 		}),
@@ -284,6 +300,9 @@ func (m *Manager) Run(ctx context.Context) error {
 	work.Go(func() error { return m.auth.Run(background) })
 	work.Go(func() error { return m.dav.Run(background) })
 	work.Go(func() error { return m.expiry.Run(background) })
+	if m.cfg.Messages != nil {
+		work.Go(func() error { return m.collect.Run(background) })
+	}
 
 	served := make(chan error, 1)
 	go func() { served <- m.server.Serve(m.cfg.Listener) }()

@@ -19,6 +19,7 @@ import (
 
 	"discordcloud/manager/internal/auth"
 	"discordcloud/manager/internal/event"
+	"discordcloud/manager/internal/gc"
 	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/policy"
 	"discordcloud/manager/internal/serve"
@@ -53,6 +54,9 @@ type Options struct {
 	Services func() []ServiceInfo
 	// Retention is what the store keeps, as the answers tell of it.
 	Retention meta.Retention
+	// Expiry and Collector work in the background; nil is without.
+	Expiry    *gc.Expiry
+	Collector *gc.Collector
 	// Debug gives the state of parts by their name, for administrators.
 	Debug map[string]func() any
 	// LegacyQueryAuth lets clients of version 1 sign in by GET, and show tokens

@@ -10,6 +10,7 @@ import (
 
 	"discordcloud/manager/internal/api"
 	"discordcloud/manager/internal/auth"
+	"discordcloud/manager/internal/gc"
 	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/policy"
 	"discordcloud/manager/internal/vfs"
@@ -160,7 +161,14 @@ var samples = map[string]func(s subject) (target string, body any, on *cloud.Ent
 	"POST /api/trash/restore": func(subject) (string, any, *cloud.Entry) { return "/api/trash/restore", nil, nil }, // see below
 	"POST /api/trash/purge":   func(subject) (string, any, *cloud.Entry) { return "/api/trash/purge", nil, nil },   // see below
 	"POST /api/trash/empty":   func(subject) (string, any, *cloud.Entry) { return "/api/trash/empty", nil, nil },
-	"GET /api/space":          func(subject) (string, any, *cloud.Entry) { return "/api/space", nil, nil },
+	"GET /api/admin/jobs":     func(subject) (string, any, *cloud.Entry) { return "/api/admin/jobs", nil, nil },
+	"POST /api/admin/jobs/{job}": func(subject) (string, any, *cloud.Entry) {
+		return "/api/admin/jobs/collector", record{"paused": false}, nil
+	},
+	"GET /api/admin/storage":   func(subject) (string, any, *cloud.Entry) { return "/api/admin/storage", nil, nil },
+	"GET /api/admin/deletions": func(subject) (string, any, *cloud.Entry) { return "/api/admin/deletions", nil, nil },
+	"GET /api/admin/collect":   func(subject) (string, any, *cloud.Entry) { return "/api/admin/collect", nil, nil },
+	"GET /api/space":           func(subject) (string, any, *cloud.Entry) { return "/api/space", nil, nil },
 
 	"GET /health": func(subject) (string, any, *cloud.Entry) { return "/health", nil, nil },
 	"GET /login": func(s subject) (string, any, *cloud.Entry) {
@@ -195,8 +203,10 @@ const servicePassword = "the password of the services"
 // TestMatrix asks every route as everybody, and holds what happens against the
 // policy's table.
 func TestMatrix(t *testing.T) {
-	w := open(t, func(o *api.Options) { o.TrustedProxies = []string{"127.0.0.1"} })
+	collector := &gc.Collector{Now: time.Now}
+	w := open(t, func(o *api.Options) { o.TrustedProxies, o.Collector = []string{"127.0.0.1"}, collector })
 	w.Store.SetRetention(meta.Retention{Trash: time.Hour, Versions: 3, VersionAge: time.Hour})
+	collector.Store = w.Store
 	w.person(t, "root")
 	for _, name := range []string{"owner", "reader", "other", "heir", "deputy", "member"} {
 		w.person(t, name)

@@ -70,6 +70,11 @@ func (a *api) routes() []route {
 		{method: "POST", path: "/api/trash/restore", do: policy.ManageTrash, body: idList, handle: a.restoreTrash},
 		{method: "POST", path: "/api/trash/purge", do: policy.ManageTrash, body: idList, handle: a.purgeTrash},
 		{method: "POST", path: "/api/trash/empty", do: policy.ManageTrash, handle: a.emptyTrash},
+		{method: "GET", path: "/api/admin/jobs", do: policy.ManageJobs, handle: a.jobs},
+		{method: "POST", path: "/api/admin/jobs/{job}", do: policy.ManageJobs, handle: a.setJob},
+		{method: "GET", path: "/api/admin/storage", do: policy.ManageJobs, handle: a.adminStorage},
+		{method: "GET", path: "/api/admin/deletions", do: policy.ManageJobs, handle: a.deletions},
+		{method: "GET", path: "/api/admin/collect", do: policy.ManageJobs, handle: a.previewCollect},
 		{method: "GET", path: "/api/space", do: policy.SeeSpace, handle: a.space},
 	}
 }

@@ -68,7 +68,8 @@ const (
 	UseDAV             Action = "use-dav"
 	// ManageTrash is to see one's own trash, and to bring back what is in it.
 	ManageTrash Action = "manage-trash"
-	SeeSpace    Action = "see-space" // what one's own files, trash and versions take
+	ManageJobs  Action = "manage-jobs" // work in the background, and what it works on
+	SeeSpace    Action = "see-space"   // what one's own files, trash and versions take
 	// about an entry
 	SeeEntry     Action = "see-entry" // that it exists, its name, size, dates
 	ReadContent  Action = "read-content"
@@ -151,6 +152,7 @@ var rules = map[Action]rule{
 	UseDAV:             {roles: []Role{AppPassword}},
 	ManageTrash:        {roles: users},
 	SeeSpace:           {roles: users},
+	ManageJobs:         {roles: users, admin: true},
 
 	SeeEntry:     {roles: readers, need: read},
 	ReadContent:  {roles: readers, need: read},

@@ -187,7 +187,7 @@ func TestCheck_Others(t *testing.T) {
 		policy.SeeSelf: users, policy.ChangePassword: users, policy.ManageSessions: users, policy.FindUsers: users, policy.FindEntries: users,
 		policy.Connect: users, policy.SeeServices: users, policy.Upload: users,
 		policy.Register: admins, policy.ManageGroups: admins, policy.SeeAudit: admins, policy.ManageQuotas: admins, policy.ManageUsers: admins, policy.SeeDebug: admins,
-		policy.ManageTrash: users, policy.SeeSpace: users,
+		policy.ManageTrash: users, policy.SeeSpace: users, policy.ManageJobs: admins,
 		policy.Serve: services, policy.ManageAppPasswords: users, policy.UseDAV: "udddddd", // see TestCheck_AppPassword
 	}
 	for _, do := range policy.Actions() {

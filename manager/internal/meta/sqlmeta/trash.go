@@ -198,8 +198,8 @@ func (s *Store) Space(ctx context.Context, user cloud.UserID) (space meta.Space,
 	const day = int64(24 * time.Hour / time.Microsecond)
 	err = s.snapshot(ctx, func(q querier) error {
 		space = meta.Space{}
-		if err := q.QueryRowContext(ctx, `SELECT COUNT(*), COALESCE(SUM(e.size), 0) FROM entries e
-			WHERE e.owner_id = ?1 AND e.kind = 'file' AND e.trash_id IS NULL`, user).Scan(&space.Files, &space.FileBytes); err != nil {
+		used, err := quotaOf(ctx, q, user)
+		if err != nil {
 			return err
 		}
 		freed := map[int64]int64{} // days since 1970 to bytes
@@ -225,6 +225,7 @@ func (s *Store) Space(ctx context.Context, user cloud.UserID) (space meta.Space,
 			FROM versions v JOIN entries e ON e.id = v.entry_id WHERE e.owner_id = ?1 GROUP BY 1`); err != nil {
 			return err
 		}
+		space.Files, space.FileBytes = used.Files-space.Trashed, used.Bytes-space.TrashBytes-space.VersionBytes
 		for on, bytes := range freed {
 			if bytes > 0 {
 				space.Freed = append(space.Freed, meta.Freed{Day: fromStamp(on * day), Bytes: bytes})
