@@ -1,0 +1,87 @@
+/** Pictures of files in tiles, in the viewer and what is known of them, in a real browser on the real binary. */
+import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { pdf, png } from './samples';
+import { Server } from './server';
+import { launch, Visitor } from './visitor';
+
+const soon = { timeout: 20_000, interval: 50 };
+const pictures = process.env['SCREENSHOTS'];
+
+let server: Server;
+let browser: Browser;
+let ada: Visitor;
+let disk: string;
+
+beforeAll(async () => {
+  disk = await mkdtemp(join(tmpdir(), 'discord-cloud-thumbnails-'));
+  [server, browser] = await Promise.all([Server.start(), launch()]);
+  ada = await Visitor.come(browser);
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+  await rm(disk, { recursive: true, force: true });
+});
+
+afterEach(() => expect(ada.errors).toEqual([]));
+
+async function picture(name: string): Promise<void> {
+  if (!pictures) return;
+  await mkdir(pictures, { recursive: true });
+  await ada.page.screenshot({ path: join(pictures, `${name}.png`), animations: 'disabled' });
+}
+
+/** Where nothing may be left out, everything is there. */
+const installed = (program: string) => process.env['CI'] === 'true' || spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
+
+const drawing = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 160 120"><script>document.title = 'run'</script>
+<rect width="160" height="120" fill="#3060c0"/><circle cx="60" cy="60" r="40" fill="#e0b020"/></svg>`;
+
+test('a tile has the colours of its picture before it comes', async () => {
+  await writeFile(join(disk, 'dawn.png'), png(900, 560));
+  await writeFile(join(disk, 'drawing.svg'), drawing);
+  await writeFile(join(disk, 'paper.pdf'), pdf(['A paper', 'of some lines']));
+  await ada.setUp(server.setupURL);
+  await ada.drop([join(disk, 'dawn.png'), join(disk, 'drawing.svg'), join(disk, 'paper.pdf')]);
+  await ada.finished('3 uploads').waitFor();
+  await ada.button('Clear uploads').click();
+  let release = (): void => undefined;
+  const held = new Promise<void>((r) => (release = r));
+  await ada.page.route('**/thumbnail?size=256*', async (route) => {
+    await held;
+    await route.continue();
+  });
+  await ada.button('Show as tiles').click();
+  const face = (name: string) => ada.row(name).locator('.face');
+  await face('dawn.png').locator('canvas').waitFor(soon);
+  const pixels = await face('dawn.png').locator('canvas').evaluate((c: HTMLCanvasElement) => [...c.getContext('2d')!.getImageData(0, 0, c.width, c.height).data]);
+  expect(pixels.filter((_, i) => i % 4 === 3).every((alpha) => alpha === 255)).toBe(true);
+  expect(new Set(pixels).size).toBeGreaterThan(20);
+  await picture('thumbnails-soon');
+  release();
+  const shown = ['dawn.png'];
+  if (installed('rsvg-convert') || installed('vipsthumbnail')) shown.push('drawing.svg');
+  if (installed('pdftoppm')) shown.push('paper.pdf');
+  for (const name of shown) {
+    await vi.waitFor(async () => expect(await face(name).locator('img').evaluate((i: HTMLImageElement) => i.naturalWidth)).toBeGreaterThan(100), soon);
+    expect(await face(name).locator('canvas').count()).toBe(0);
+  }
+  await ada.page.unrouteAll({ behavior: 'wait' });
+  await picture('thumbnails');
+});
+
+test('what is known of a picture stands among its properties', async () => {
+  await ada.row('dawn.png').click();
+  await ada.page.keyboard.press('i');
+  const dialog = ada.page.getByRole('dialog', { name: 'Properties' });
+  await dialog.getByText('900 × 560').waitFor();
+  await dialog.getByText('Dimensions').waitFor();
+  await picture('thumbnails-properties');
+  await ada.page.keyboard.press('Escape');
+});
