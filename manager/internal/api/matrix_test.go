@@ -94,6 +94,9 @@ var samples = map[string]func(s subject) (target string, body any, on *cloud.Ent
 	"GET /api/entries/{id}/children": func(s subject) (string, any, *cloud.Entry) {
 		return target(s.folder.ID, "/children"), nil, &s.folder
 	},
+	"GET /api/entries/{id}/activity": func(s subject) (string, any, *cloud.Entry) {
+		return target(s.folder.ID, "/activity?deep=1"), nil, &s.folder
+	},
 	"GET /api/entries/{id}/sizes": func(s subject) (string, any, *cloud.Entry) {
 		return target(s.folder.ID, "/sizes"), nil, &s.folder
 	},

@@ -43,6 +43,7 @@ func (a *api) routes() []route {
 		{method: "PATCH", path: "/api/entries/{id}", do: policy.RenameEntry, on: byID, handle: a.changeEntry},
 		{method: "GET", path: "/api/entries/{id}/children", do: policy.ListFolder, on: byID, handle: a.children},
 		{method: "GET", path: "/api/entries/{id}/sizes", do: policy.ListFolder, on: byID, handle: a.sizes},
+		{method: "GET", path: "/api/entries/{id}/activity", do: policy.ListFolder, on: byID, handle: a.activity},
 		{method: "GET", path: "/api/entries/{id}/storage", do: policy.SeeStorage, on: byID, handle: a.storage},
 		{method: "PUT", path: "/api/entries/{id}/star", do: policy.StarEntry, on: byID, handle: a.star},
 		{method: "DELETE", path: "/api/entries/{id}/star", do: policy.StarEntry, on: byID, handle: a.star},

@@ -30,6 +30,9 @@ type ExpiryState struct {
 	Error    string    `json:"error,omitempty"` // of the last run
 }
 
+// activityKept is how long it is told what happened in a folder.
+const activityKept = 90 * 24 * time.Hour
+
 // expiryPage is how much goes in one transaction.
 const expiryPage = 50
 
@@ -62,6 +65,9 @@ func (x *Expiry) Expire(ctx context.Context) error {
 	var versions int64
 	if err == nil && x.Retention.KeepsVersions() {
 		versions, err = drain(ctx, now, x.Retention.VersionAge, x.Store.ExpireVersions)
+	}
+	if err == nil {
+		err = x.Store.ExpireActivity(ctx, now.Add(-activityKept))
 	}
 	if trash > 0 || versions > 0 {
 		x.Log.InfoContext(ctx, "trash and versions expired", "trash", trash, "versions", versions)

@@ -31,6 +31,7 @@ type Store interface {
 	Uploads
 	Audit
 	Quotas
+	Activities
 
 	// KeyIDs gives the ids of the master keys that the store was opened with
 	// first, nil for a store that has never had one.

@@ -167,8 +167,10 @@ func (c copier) overwrite(ctx context.Context, from, to cloud.Entry, r *meta.Cop
 		return err
 	}
 	r.Files = 1
-	r.Entry, err = entry(ctx, c.Tx, to.ID, c.viewer)
-	return err
+	if r.Entry, err = entry(ctx, c.Tx, to.ID, c.viewer); err != nil {
+		return err
+	}
+	return tell(ctx, c.Tx, c.owner, meta.ActivityChanged, r.Entry, "", c.now)
 }
 
 // insert makes the copies level by level: names are unique in a folder, so that
@@ -227,6 +229,9 @@ func (c copier) insert(ctx context.Context, from cloud.Entry, parent cloud.Entry
 		return err
 	}
 	if r.Entry, err = entry(ctx, c.Tx, top.ID, c.viewer); err != nil {
+		return err
+	}
+	if err := tell(ctx, c.Tx, c.owner, meta.ActivityAdded, r.Entry, "", c.now); err != nil {
 		return err
 	}
 	return exec(ctx, c.Tx, `DELETE FROM copied`)

@@ -11,7 +11,13 @@ import (
 // Delete implements meta.Tree.
 func (s *Store) Delete(ctx context.Context, ids []cloud.EntryID, allow meta.Allow) (d meta.Deleted, err error) {
 	err = s.update(ctx, func(tx querier) error {
-		d, err = s.disposal(ctx, tx).remove(ctx, ids, allow)
+		p := s.disposal(ctx, tx)
+		d, err = p.remove(ctx, ids, allow)
+		for _, e := range d.Top {
+			if err == nil {
+				err = tell(ctx, tx, p.by, meta.ActivityDeleted, e, "", p.now)
+			}
+		}
 		return err
 	})
 	if err != nil {

@@ -97,6 +97,13 @@ func finish(ctx context.Context, p disposal, u upload, f meta.Finish) (r meta.Fi
 			return r, err
 		}
 	}
+	action := meta.ActivityAdded
+	if r.Replaced {
+		action = meta.ActivityChanged
+	}
+	if err := tell(ctx, tx, u.User, action, r.Entry, "", now); err != nil {
+		return r, err
+	}
 	return r, exec(ctx, tx, `UPDATE uploads SET state = 'done', reason = '', entry_id = ?, replaced = ?, renamed = ?, ended_at = ?
 		WHERE id = ?`, r.Entry.ID, r.Replaced, r.Renamed, now, u.ID)
 }

@@ -49,6 +49,9 @@ func makeFolders(ctx context.Context, tx querier, parent cloud.EntryID, names []
 				return cloud.Entry{}, nil, err
 			}
 			created = append(created, next)
+			if err := tell(ctx, tx, owner, meta.ActivityAdded, next, "", now); err != nil {
+				return cloud.Entry{}, nil, err
+			}
 		case err != nil:
 			return cloud.Entry{}, nil, err
 		case !next.IsFolder():

@@ -110,8 +110,10 @@ func move(ctx context.Context, p disposal, id, parent cloud.EntryID, name string
 		parent, name, meta.FoldName(name), p.now, id); err != nil {
 		return r, err
 	}
-	r.After, err = entry(ctx, tx, id, viewer)
-	return r, err
+	if r.After, err = entry(ctx, tx, id, viewer); err != nil {
+		return r, err
+	}
+	return r, tellMove(ctx, tx, viewer, r, p.now)
 }
 
 // checkPlace refuses a folder a place below itself, and any entry one that

@@ -167,6 +167,9 @@ func (s *Store) RestoreVersion(ctx context.Context, id cloud.EntryID, version me
 		if err := charge(ctx, tx, was.Owner, -was.Size, 0); err != nil { // the version's bytes are the file's now
 			return err
 		}
+		if err := tell(ctx, tx, p.by, meta.ActivityChanged, was, "", p.now); err != nil {
+			return err
+		}
 		if was.Object == v.Object || was.Size == 0 || !p.keep.KeepsVersions() {
 			return discard(ctx, tx, was.Object, p.now)
 		}
