@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
+	"net/http"
 
 	"discordcloud/tools/internal/rig"
 )
@@ -48,15 +51,11 @@ func zipMany(ctx context.Context, w *world) ([]result, error) {
 		return nil, err
 	}
 	const size = 16 << 10
-	places, err := w.client.Book(ctx, services*16)
-	if err != nil {
-		return nil, err
-	}
 	before, err := w.attachments(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := uploadMany(ctx, w.client, "/many", w.files, size, places); err != nil {
+	if err := w.many(ctx, size); err != nil {
 		return nil, err
 	}
 	after, err := w.attachments(ctx)
@@ -98,5 +97,79 @@ func zipMany(ctx context.Context, w *world) ([]result, error) {
 		result{
 			Row: "zip-many-one", What: "the same, against one file of that size", Against: "plain download of one file of that size", Unit: "MiB/s",
 		}.of(one),
+	}, nil
+}
+
+// many uploads the many small files.
+func (w *world) many(ctx context.Context, size int64) error {
+	places, err := w.client.Book(ctx, services*16)
+	if err != nil {
+		return err
+	}
+	return uploadMany(ctx, w.client, "/many", w.files, size, places)
+}
+
+// copies is how often the folder of many files is in the archive of zipWalk.
+const copies = 10
+
+// zipWalk is how long it takes to go on with an archive of very many files anywhere
+// in its second half, and what that costs in memory: all in front is walked over.
+func zipWalk(ctx context.Context, w *world) ([]result, error) {
+	if err := w.start(ctx); err != nil {
+		return nil, err
+	}
+	folder, err := w.client.Lookup(ctx, "/many")
+	if refused, ok := errors.AsType[*rig.StatusError](err); ok && refused.Status == http.StatusNotFound {
+		if err = w.many(ctx, 16<<10); err == nil {
+			folder, err = w.client.Lookup(ctx, "/many")
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	var made struct{ Entry rig.Entry }
+	if err := w.client.Do(ctx, http.MethodPost, "/api/entries/0/folders", map[string]any{"name": "walk"}, &made); err != nil {
+		return nil, err
+	}
+	for range copies {
+		if err := w.client.Do(ctx, http.MethodPost, "/api/copy", map[string]any{
+			"ids": []int64{folder.ID}, "parent": made.Entry.ID, "on_conflict": "rename",
+		}, nil); err != nil {
+			return nil, err
+		}
+	}
+	if err := w.again(ctx); err != nil {
+		return nil, err
+	}
+	if err := w.product.freshPeak(); err != nil {
+		return nil, err
+	}
+	path := archivePath(made.Entry)
+	total, err := w.client.Length(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	random := rand.New(rand.NewPCG(5, 6))
+	var samples []sample
+	for range w.runs {
+		at := total/2 + random.Int64N(total/2-1<<20)
+		_, first, _, err := fetch(ctx, func() (*http.Response, error) {
+			return w.client.Get(ctx, path, fmt.Sprintf("bytes=%d-%d", at, at+1<<20-1))
+		})
+		if err != nil {
+			return nil, err
+		}
+		samples = append(samples, sample{got: first.Seconds()})
+	}
+	peak, err := w.product.peak()
+	if err != nil {
+		return nil, err
+	}
+	files := copies * w.files
+	return []result{
+		result{Row: "zip-walk", What: fmt.Sprintf("archive of %d files: to go on in its second half", files), Unit: "s"}.of(samples),
+		result{
+			Row: "memory-zip", What: fmt.Sprintf("resident memory, that archive of %d files", files), Unit: "MiB", Reach: 300, AtMost: true,
+		}.of([]sample{{got: peak}}),
 	}, nil
 }

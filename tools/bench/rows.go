@@ -21,6 +21,8 @@ var rows = []row{
 	{"small", smallFiles},
 	{"zip-one", zipOne},
 	{"zip-many", zipMany},
+	{"zip-walk", zipWalk},
+	{"one-byte-cached", oneByteCached},
 	{"rclone", rcloneLarge},
 	{"dav-small", davSmall},
 	{"rclone-small", rcloneSmall},

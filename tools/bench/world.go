@@ -75,18 +75,18 @@ func (w *world) start(ctx context.Context) error {
 }
 
 // serve starts the product, as a user does, but on the sandbox of ours.
-func (w *world) serve(ctx context.Context) error {
+func (w *world) serve(ctx context.Context, settings ...string) error {
 	port, err := freePort()
 	if err != nil {
 		return err
 	}
 	w.base = "http://127.0.0.1:" + port
-	w.product, err = launch(w.binary, []string{
-		"DATA_DIR=" + filepath.Join(w.dir, "data"), "MANAGER_PORT=" + port, "SHUTDOWN_GRACE=1s",
-		"DISCORD_BOT_TOKEN=" + w.sandbox.about.Token, "DISCORD_CHANNEL_IDS=" + strings.Join(w.sandbox.about.Channels, ","),
-		"DISCORD_API_URL=" + w.sandbox.about.URL + "/api/v10",
+	w.product, err = launch(w.binary, append(settings,
+		"DATA_DIR="+filepath.Join(w.dir, "data"), "MANAGER_PORT="+port, "SHUTDOWN_GRACE=1s",
+		"DISCORD_BOT_TOKEN="+w.sandbox.about.Token, "DISCORD_CHANNEL_IDS="+strings.Join(w.sandbox.about.Channels, ","),
+		"DISCORD_API_URL="+w.sandbox.about.URL+"/api/v10",
 		fmt.Sprintf("UPLOAD_SERVICES=%d", services), "UPLOAD_CAPACITY=16",
-	}, false, "serve")
+	), false, "serve")
 	if err != nil {
 		return err
 	}
@@ -122,13 +122,14 @@ func (w *world) healthy(ctx context.Context) error {
 	}
 }
 
-// again replaces the product's process by a fresh one on the same data.
-func (w *world) again(ctx context.Context) error {
+// again replaces the product's process by a fresh one on the same data, with more
+// settings.
+func (w *world) again(ctx context.Context, settings ...string) error {
 	if w.product != nil {
 		w.client.Close()
 		w.product.stop()
 	}
-	return w.serve(ctx)
+	return w.serve(ctx, settings...)
 }
 
 func (w *world) close() {

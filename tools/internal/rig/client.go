@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -123,6 +124,17 @@ func (c *Client) once(ctx context.Context, method, path, ranges string, body []b
 		return nil, &StatusError{answer.StatusCode, string(text)}
 	}
 	return answer, nil
+}
+
+// Length is how many bytes a path of the manager has.
+func (c *Client) Length(ctx context.Context, path string) (int64, error) {
+	answer, err := c.Get(ctx, path, "bytes=0-0")
+	if err != nil {
+		return 0, err
+	}
+	_, total, _ := strings.Cut(answer.Header.Get("Content-Range"), "/")
+	n, err := strconv.ParseInt(total, 10, 64)
+	return n, errors.Join(err, answer.Body.Close())
 }
 
 // Do sends in as JSON, unless it is nil, and reads the answer into out, unless
