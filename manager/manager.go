@@ -177,7 +177,7 @@ func (m *Manager) wire(ctx context.Context) error {
 	}
 	log := &audit.Log{Store: m.store, Log: part(cfg.Log, "audit")}
 	m.auth = auth.New(auth.Options{
-		Store: m.store, Audit: log, Private: cfg.Private, Public: cfg.Public, Bus: m.bus, Log: part(cfg.Log, "auth"),
+		Store: m.store, Audit: log, Private: cfg.Private, Public: cfg.Public, Bus: m.bus, Ring: cfg.Keys, Log: part(cfg.Log, "auth"),
 	})
 	source := &object.Source{Blobs: cfg.Blobs, Chunks: m.store, Key: object.RingKeys(cfg.Keys), ReadAhead: cfg.Read}
 	files := &vfs.FS{Store: m.store, Bus: m.bus, Source: source, Ring: cfg.Keys, Audit: log, Log: part(cfg.Log, "vfs")}
@@ -214,7 +214,7 @@ func (m *Manager) wire(ctx context.Context) error {
 	m.server = &http.Server{
 		Handler: api.New(api.Options{
 			Auth: m.auth, FS: files, Sockets: m.hub, Mounts: cfg.Mounts, Page: cfg.Page, Bus: m.bus, Thumbs: m.thumbs,
-			DAV: m.dav.Serve, DAVOverHTTP: cfg.DAVOverHTTP,
+			Put: m.dispatch.Put, DAV: m.dav.Serve, DAVOverHTTP: cfg.DAVOverHTTP,
 			Health: m.store.Ping, Services: m.services, Debug: debug, Retention: cfg.Retention, Expiry: m.expiry, Collector: m.collect,
 			LegacyQueryAuth: cfg.LegacyQueryAuth, PublicURL: cfg.PublicURL, PageOrigins: cfg.PageOrigins, TrustedProxies: cfg.TrustedProxies,
 			Log: part(cfg.Log, "http"), Version: cfg.Version,

@@ -217,7 +217,11 @@ func (a *api) issueTicket(q *call) error {
 		return cloud.UserErrorf(cloud.ErrInvalid, "a ticket for a download names its entry")
 	default:
 		entry = *in.Entry
-		if _, err := q.fs.EntryFor(q.ctx(), q.who, entry, policy.IssueTicket); err != nil {
+		e, err := q.fs.EntryFor(q.ctx(), q.who, entry, policy.IssueTicket)
+		if err != nil {
+			return err
+		}
+		if err := a.Auth.UseLink(q.ctx(), q.who, "downloaded", e, a.peer(q.r)); err != nil {
 			return err
 		}
 	}

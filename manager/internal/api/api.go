@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"discordcloud/manager/internal/auth"
+	"discordcloud/manager/internal/dispatch"
 	"discordcloud/manager/internal/event"
 	"discordcloud/manager/internal/gc"
 	"discordcloud/manager/internal/meta"
@@ -40,6 +41,8 @@ type Options struct {
 	Sockets http.Handler
 	// Mounts are handlers by their path ("/upload/1"), which they get whole.
 	Mounts map[string]http.Handler
+	// Put stores a file that comes by a link: dispatch's. nil takes none.
+	Put func(context.Context, policy.Principal, dispatch.PutRequest) (meta.Finished, error)
 	// DAV answers below /dav on behalf of the holders of app passwords; nil is
 	// nothing there.
 	DAV func(http.ResponseWriter, *http.Request, policy.Principal)
@@ -160,6 +163,8 @@ func (a *api) dispatch(w http.ResponseWriter, r *http.Request) {
 	case isDAV(r):
 		a.serveDAV(w, r)
 	case r.URL.Path == "/api" || strings.HasPrefix(r.URL.Path, "/api/"):
+		a.serveAPI(w, r)
+	case isLinkAsset(r.URL.Path):
 		a.serveAPI(w, r)
 	case a.v1[pathV1(r.URL.Path)] != nil:
 		a.serveV1(w, r, a.v1[pathV1(r.URL.Path)])

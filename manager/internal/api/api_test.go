@@ -21,7 +21,10 @@ import (
 	"discordcloud/manager/internal/api"
 	"discordcloud/manager/internal/audit"
 	"discordcloud/manager/internal/auth"
+	"discordcloud/manager/internal/dispatch"
+	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/policy"
+	"discordcloud/manager/internal/vfs"
 	"discordcloud/manager/internal/vfs/vfstest"
 	"discordcloud/pkg/cloud"
 )
@@ -55,6 +58,7 @@ func (l *logs) String() string {
 // world is the port over a real database, on a real socket.
 type world struct {
 	*vfstest.World
+	tb   testing.TB
 	auth *auth.Service
 	srv  *httptest.Server
 	logs logs
@@ -76,7 +80,7 @@ func (w *world) pass(d time.Duration) {
 }
 
 var page = fstest.MapFS{
-	"index.html":         {Data: []byte("<!doctype html><title>page</title>")},
+	"index.html":         {Data: []byte("<!doctype html><title>discord-cloud</title>page")},
 	"assets/app-1234.js": {Data: []byte("export {}")},
 	"assets/big-56.js":   {Data: []byte("export const big = 1")},
 	// The built page has its scripts in gzip beside them; a test tells the two apart.
@@ -87,14 +91,14 @@ var page = fstest.MapFS{
 
 func open(t testing.TB, change func(*api.Options)) *world {
 	t.Helper()
-	w := &world{World: vfstest.New(t)}
+	w := &world{World: vfstest.New(t), tb: t}
 	log := slog.New(slog.NewTextHandler(&w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	w.FS.Audit = &audit.Log{Store: w.Store, Log: log}
 	w.auth = auth.New(auth.Options{
-		Store: w.Store, Audit: w.FS.Audit, Bus: w.Bus, Private: key(), Public: &key().PublicKey, Now: w.clock, Log: log,
+		Store: w.Store, Audit: w.FS.Audit, Bus: w.Bus, Private: key(), Public: &key().PublicKey, Ring: w.FS.Ring, Now: w.clock, Log: log,
 		Hash: auth.HashParams{Memory: 8, Passes: 1, Threads: 1},
 	})
-	o := api.Options{Auth: w.auth, FS: w.FS, Bus: w.Bus, Page: page, LegacyQueryAuth: true, Log: log, Version: "test"}
+	o := api.Options{Auth: w.auth, FS: w.FS, Bus: w.Bus, Put: w.takeSent, Page: page, LegacyQueryAuth: true, Log: log, Version: "test"}
 	if change != nil {
 		change(&o)
 	}
@@ -103,6 +107,19 @@ func open(t testing.TB, change func(*api.Options)) *world {
 	w.srv.Start()
 	t.Cleanup(w.srv.Close)
 	return w
+}
+
+// takeSent stores what is sent by a link, as the dispatcher does.
+func (w *world) takeSent(ctx context.Context, who policy.Principal, q dispatch.PutRequest) (meta.Finished, error) {
+	content, err := io.ReadAll(q.Body)
+	if err == nil {
+		err = q.Ready(ctx)
+	}
+	if err != nil {
+		return meta.Finished{}, err
+	}
+	path := vfs.JoinPath(append(q.Folder, q.Name))
+	return meta.Finished{Entry: w.Put(w.tb, policy.Principal{Role: policy.User, User: who.User}, path, content, q.Public)}, nil
 }
 
 const password = "correct horse"

@@ -68,14 +68,17 @@ func (a *api) send(q *call, c *vfs.Content, inline bool) error {
 }
 
 func (a *api) content(q *call) error {
+	if err := a.countRead(q); err != nil {
+		return err
+	}
 	if len(a.origins) > 0 {
 		// Those pages show it in media elements, which ask without their origin.
 		q.w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
 	}
-	return a.sendFile(q, q.entry, q.r.URL.Query().Get("download") != "1")
+	return a.sendFile(q, q.entry, q.r.URL.Query().Get("download") != "1" && !q.who.NoPreviews)
 }
 
-// maxZips is how many archives a user may fetch at once.
+// maxZips is how many archives a user, or the holders of a link, may fetch at once.
 const maxZips = 4
 
 // maxSelected is how many entries of a folder an archive can be limited to.
@@ -108,7 +111,11 @@ func (a *api) sendFolder(q *call, folder cloud.Entry, name string, only selectio
 	if !folder.IsFolder() {
 		return cloud.UserErrorf(cloud.ErrInvalid, "that is not a folder")
 	}
-	end, ok := a.zips.begin(strconv.FormatInt(int64(q.who.User), 10), maxZips)
+	key := strconv.FormatInt(int64(q.who.User), 10)
+	if q.who.Within != nil {
+		key = q.who.Session // those who came by a link take nothing from its maker
+	}
+	end, ok := a.zips.begin(key, maxZips)
 	if !ok {
 		return cloud.UserErrorf(cloud.ErrLimited, "at most %d archives at once", maxZips)
 	}
@@ -150,6 +157,9 @@ func (a *api) archive(q *call) error {
 	}
 	only, err := parseSelection(q.r.URL.Query().Get("only"))
 	if err != nil {
+		return err
+	}
+	if err := a.countRead(q); err != nil {
 		return err
 	}
 	return a.sendFolder(q, q.entry, name, only)

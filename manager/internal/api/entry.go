@@ -27,7 +27,7 @@ func (a *api) showEntry(q *call) error {
 		return err
 	}
 	answer := map[string]any{"entry": record, "path": pathRecords(path)}
-	if facts := a.mediaFacts(q); facts != nil {
+	if facts := a.mediaFacts(q); facts != nil && !q.who.NoPreviews {
 		answer["media"] = facts
 	}
 	return q.answer(answer)

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -26,6 +27,8 @@ type subject struct {
 	group        cloud.GroupID
 	someone      cloud.UserID
 	link         string // signed, to the file
+	share        string // text of a share link, to what is asked for
+	spare        int64  // id of a share link of who asks
 	version      meta.VersionID
 	token        string // of who asks; "" for none
 	user         string // somebody else, whose password is known
@@ -173,6 +176,28 @@ var samples = map[string]func(s subject) (target string, body any, on *cloud.Ent
 	"GET /api/admin/collect":   func(subject) (string, any, *cloud.Entry) { return "/api/admin/collect", nil, nil },
 	"GET /api/space":           func(subject) (string, any, *cloud.Entry) { return "/api/space", nil, nil },
 
+	"GET /api/links": func(subject) (string, any, *cloud.Entry) { return "/api/links", nil, nil },
+	"PATCH /api/links/{id}": func(s subject) (string, any, *cloud.Entry) {
+		return fmt.Sprint("/api/links/", s.spare), record{"mode": "view", "name": "new"}, nil
+	},
+	"DELETE /api/links/{id}": func(s subject) (string, any, *cloud.Entry) { return fmt.Sprint("/api/links/", s.spare), nil, nil },
+	"GET /api/links/{id}/uses": func(s subject) (string, any, *cloud.Entry) {
+		return fmt.Sprint("/api/links/", s.spare, "/uses"), nil, nil
+	},
+	"GET /api/entries/{id}/links": func(s subject) (string, any, *cloud.Entry) {
+		return target(s.file.ID, "/links"), nil, &s.file
+	},
+	"POST /api/entries/{id}/links": func(s subject) (string, any, *cloud.Entry) {
+		return target(s.file.ID, "/links"), record{"mode": "view"}, &s.file
+	},
+	"POST /api/link": func(s subject) (string, any, *cloud.Entry) { return "/api/link", record{"link": s.share}, nil },
+	"GET /api/link":  func(s subject) (string, any, *cloud.Entry) { return "/api/link", nil, nil },
+	"POST /api/link/files": func(s subject) (string, any, *cloud.Entry) {
+		return "/api/link/files?name=sent.txt", record{"any": "body"}, &s.folder
+	},
+	"GET /s/{link}/download": func(s subject) (string, any, *cloud.Entry) { return "/s/" + s.share + "/download", nil, &s.file },
+	"GET /s/{link}/preview":  func(s subject) (string, any, *cloud.Entry) { return "/s/" + s.share + "/preview", nil, &s.file },
+
 	"GET /health": func(subject) (string, any, *cloud.Entry) { return "/health", nil, nil },
 	"GET /login": func(s subject) (string, any, *cloud.Entry) {
 		return "/login" + query("username", s.user, "password", password), nil, nil
@@ -221,6 +246,7 @@ func TestMatrix(t *testing.T) {
 	shared, inherited := w.subject(t, 0, false), w.subject(t, 1<<20, true)
 	kinds := []string{
 		"app password", "nobody", "owner", "reader", "heir", "deputy", "member", "other", "root", "ticket", "foreign ticket", "expired ticket", "service password", "signed link",
+		"link", "expired link", "link without its password", "link to send files", "link for downloads",
 	}
 	n := 0
 	for _, rt := range routes {
@@ -311,6 +337,10 @@ func (w *world) cell(t *testing.T, rt api.RouteFacts, kind string, sample func(s
 	var ticket string
 	issue := func(id cloud.EntryID) {
 		tk, err := w.auth.IssueTicket(owner.Principal, auth.Download, id)
+		if errors.Is(err, cloud.ErrLimited) {
+			w.pass(2 * time.Minute) // in which those of the cells before end
+			tk, err = w.auth.IssueTicket(owner.Principal, auth.Download, id)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -341,11 +371,16 @@ func (w *world) cell(t *testing.T, rt api.RouteFacts, kind string, sample func(s
 		}
 	case "app password":
 		// As a bearer it is nothing, and WebDAV alone takes it as what it is.
-		made, text, err := w.auth.MakeAppPassword(t.Context(), owner.Principal, auth.AppPassword{})
+		p, text, err := w.auth.MakeAppPassword(t.Context(), owner.Principal, auth.AppPassword{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = w.auth.RevokeAppPassword(context.WithoutCancel(t.Context()), owner.Principal, made.ID) }() // if it is there still
+		defer func() { // there may be so many only
+			err := w.auth.RevokeAppPassword(context.WithoutCancel(t.Context()), owner.Principal, p.ID)
+			if err != nil && !errors.Is(err, cloud.ErrNotFound) { // it went with the password
+				t.Error(err)
+			}
+		}()
 		s.token = text
 	case "foreign ticket":
 		issue(s.other.ID)
@@ -360,6 +395,14 @@ func (w *world) cell(t *testing.T, rt api.RouteFacts, kind string, sample func(s
 			who = policy.Principal{Role: policy.LinkHolder, Entry: s.file.ID}
 		}
 	}
+	if strings.Contains(kind, "link") && kind != "signed link" {
+		who = w.visit(t, kind, rt, &s, on)
+	} else if strings.HasPrefix(rt.Path, "/s/") || rt.Path == "/api/link" && rt.Method == http.MethodPost {
+		s.share = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		if rt.Path != "/api/link" {
+			who = policy.Principal{} // no token opens these
+		}
+	}
 	if strings.HasPrefix(rt.Path, "/signed-download") && kind != "signed link" {
 		who = policy.Principal{} // no token opens these
 	}
@@ -368,6 +411,17 @@ func (w *world) cell(t *testing.T, rt api.RouteFacts, kind string, sample func(s
 		who = policy.Principal{} // the ticket of a running job alone opens these
 	}
 
+	if strings.HasPrefix(rt.Path, "/api/links/") && who.Role == policy.User {
+		l, err := w.auth.MakeLink(t.Context(), owner.Principal, s.file, auth.LinkWish{Mode: meta.LinkView})
+		if kind != "owner" && kind != "root" {
+			mine := w.Put(t, who, fmt.Sprintf("/of%d.txt", s.n), []byte("x"), false)
+			l, err = w.auth.MakeLink(t.Context(), who, mine, auth.LinkWish{Mode: meta.LinkView})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.spare = l.ID
+	}
 	at, body, on := sample(s)
 	if want := heirs[kind]; want != "" && on != nil && who.Role == policy.User {
 		e, err := w.Store.Entry(t.Context(), on.ID, who.User)
@@ -377,10 +431,21 @@ func (w *world) cell(t *testing.T, rt api.RouteFacts, kind string, sample func(s
 	}
 	expect := http.StatusOK
 	switch rt.Path {
-	case "/api/entries/{id}/thumbnail": // which it has not
+	case "/api/entries/{id}/thumbnail", "/s/{link}/preview": // which it has not
 		expect = http.StatusNotFound
+	case "/api/lookup":
+		if who.Within != nil {
+			at = "/api/lookup?path=/" // from the top of what the link opens
+		}
 	case "/api/setup": // everybody may, while there are no users
 		body, expect = record{"username": "late", "password": password}, http.StatusForbidden
+	case "/api/link":
+		if rt.Method == http.MethodPost && kind != "link" && kind != "link to send files" && kind != "link for downloads" {
+			expect = http.StatusNotFound // without a link that is open
+			if kind == "link without its password" {
+				expect = http.StatusUnauthorized
+			}
+		}
 	case "/api/sessions/{id}":
 		at += w.spareSession(t, who)
 	case "/api/app-passwords/{id}":
@@ -409,6 +474,7 @@ func (w *world) cell(t *testing.T, rt api.RouteFacts, kind string, sample func(s
 		expect = 0
 	}
 	switch {
+	case err == nil && expect == http.StatusUnauthorized && got.status == expect:
 	case (expect == http.StatusForbidden || err == nil && expect == http.StatusNotFound) && got.status == expect:
 	case err == nil && expect == http.StatusOK && got.status/100 == 2:
 	case err != nil && refused(rt, err, got.status):
@@ -437,6 +503,9 @@ func (w *world) decide(t *testing.T, who policy.Principal, do policy.Action, on 
 func refused(rt api.RouteFacts, err error, status int) bool {
 	switch cloud.CodeOf(err) {
 	case "unauthenticated":
+		if strings.HasPrefix(rt.Path, "/s/") && status == 404 {
+			return true // there is no such link
+		}
 		return status == 401 || rt.V1 && (status == 400 || status == 403)
 	case "denied":
 		return status == 403
@@ -444,6 +513,57 @@ func refused(rt api.RouteFacts, err error, status int) bool {
 		return status == 404
 	}
 	return false
+}
+
+// visit makes a link to what is asked for, and opens it: the policy should be asked
+// as who comes back.
+func (w *world) visit(t *testing.T, kind string, rt api.RouteFacts, s *subject, on *cloud.Entry) policy.Principal {
+	t.Helper()
+	wish, to := auth.LinkWish{Mode: meta.LinkView}, s.file
+	if on != nil && on.IsFolder() {
+		to = s.folder
+	}
+	code := "the word"
+	switch kind {
+	case "link to send files":
+		wish.Mode, to = meta.LinkUpload, s.folder
+	case "link for downloads":
+		wish.Mode = meta.LinkDownload
+	case "expired link":
+		wish.ExpiresAt = w.clock().Add(time.Minute)
+	case "link without its password":
+		wish.Password = &code
+	}
+	l, err := w.auth.MakeLink(t.Context(), w.signIn(t, "owner").Principal, to, wish)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.share, err = w.auth.LinkText(l); err != nil {
+		t.Fatal(err)
+	}
+	password := code
+	if kind == "link without its password" {
+		password = ""
+	}
+	o, err := w.auth.OpenLink(t.Context(), s.share, password, auth.Peer{})
+	if kind == "link without its password" {
+		if !errors.Is(err, cloud.ErrUnauthenticated) {
+			t.Fatalf("opened without the password: %v", err)
+		}
+		return policy.Principal{}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.token = o.Access
+	if kind == "expired link" {
+		w.pass(2 * time.Minute)
+		return policy.Principal{}
+	}
+	if rt.V1 {
+		return policy.Principal{} // which knows nothing of these
+	}
+	return o.Who
 }
 
 func (w *world) spareAppPassword(t *testing.T, who policy.Principal) string {

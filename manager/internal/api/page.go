@@ -42,6 +42,8 @@ func (a *api) servePage(w http.ResponseWriter, r *http.Request) {
 	switch p := r.URL.Path; {
 	case p == "/" || p == "/files" || strings.HasPrefix(p, "/files/") || p == "/recent" || p == "/starred" || p == "/trash":
 		a.page.serveIndex(w, r)
+	case isLinkPage(p):
+		a.serveLinkPage(w, r)
 	case p == "/index.html":
 		http.Redirect(w, r, "/", http.StatusMovedPermanently)
 	default:

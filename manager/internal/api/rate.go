@@ -64,7 +64,7 @@ func (l *rates) makeRoom(now time.Time) {
 }
 
 func (a *api) rateKey(q *call) string {
-	if q.who.Session != "" {
+	if q.who.Session != "" && q.who.Within == nil { // those who came by one link are many
 		return "session " + q.who.Session
 	}
 	return "address " + a.peer(q.r).Address.String()

@@ -24,14 +24,19 @@ func (a *api) records(q *call) *records {
 }
 
 func (rs *records) entry(ctx context.Context, e cloud.Entry) (packet.Entry, error) {
-	owner, err := rs.owner(ctx, e.Owner)
-	if err != nil {
-		return packet.Entry{}, err
-	}
 	status, can := policy.Access(rs.who.User, e)
 	preview := e.Preview
-	if can == policy.Nothing {
+	if can == policy.Nothing || rs.who.NoPreviews {
 		preview = ""
+	}
+	var owner *packet.Owner
+	if rs.who.Within != nil { // by a link: who owns what is not for strangers
+		status, can = policy.Shared, policy.ReadOnly
+	} else {
+		var err error
+		if owner, err = rs.owner(ctx, e.Owner); err != nil {
+			return packet.Entry{}, err
+		}
 	}
 	return packet.Entry{
 		ID: int64(e.ID), Parent: int64(e.Parent), Name: e.Name, Kind: string(e.Kind), Preview: preview,

@@ -29,6 +29,8 @@ type route struct {
 	ticket bool
 	// job lets it be asked by the thumbnail service that has the path's {job}.
 	job bool
+	// link lets it be asked by the share link in the path.
+	link bool
 	// free leaves it out of the count of what somebody known may ask for.
 	free bool
 	// body is the longest body, in bytes; 0 is 16 KiB.
@@ -86,11 +88,11 @@ func byPath(q *call, do policy.Action) (cloud.Entry, error) {
 
 // inBody is for routes whose body names the entries: the handler gives them to
 // vfs, which checks each. Only who may do the action with anything comes so far.
-func inBody(q *call, _ policy.Action) (cloud.Entry, error) {
-	switch q.who.Role {
-	case policy.User:
+func inBody(q *call, do policy.Action) (cloud.Entry, error) {
+	switch {
+	case policy.Takes(do, q.who.Role):
 		return cloud.Entry{}, nil
-	case policy.Nobody:
+	case q.who.Role == policy.Nobody:
 		return cloud.Entry{}, cloud.ErrUnauthenticated
 	}
 	return cloud.Entry{}, cloud.ErrDenied
@@ -130,18 +132,21 @@ func (a *api) identify(q *call, rt *route) (err error) {
 	if rt.open() {
 		return nil
 	}
-	if rt.job {
+	text := q.r.URL.Query().Get("ticket")
+	switch token := bearer(q.r); {
+	case rt.job:
 		return a.identifyJob(q)
-	}
-	if token := bearer(q.r); token != "" {
-		q.who, err = a.Auth.Verify(q.ctx(), token)
-		return err
-	}
-	if text := q.r.URL.Query().Get("ticket"); rt.ticket && text != "" {
+	case rt.link:
+		err = a.identifyLink(q)
+	case token != "":
+		q.who, err = a.Auth.VerifyBearer(q.ctx(), token)
+	case rt.ticket && text != "":
 		q.who, err = a.Auth.RedeemTicket(q.ctx(), text, auth.Download)
-		return err
 	}
-	return nil
+	if err == nil && q.who.Within != nil {
+		_, err = a.linkStands(q.ctx(), q.who)
+	}
+	return err
 }
 
 func bearer(r *http.Request) string {

@@ -1,11 +1,15 @@
 package api
 
-import "discordcloud/manager/internal/policy"
+import (
+	"math"
+
+	"discordcloud/manager/internal/policy"
+)
 
 // idList is the longest body of a route that takes a list of ids.
 const idList = 64 << 10
 
-// routes are all below /api.
+// routes are all below /api, and what a share link gives without the page.
 func (a *api) routes() []route {
 	return []route{
 		{method: "GET", path: "/api/status", do: policy.SeeStatus, handle: a.status},
@@ -61,8 +65,19 @@ func (a *api) routes() []route {
 		{method: "POST", path: "/api/entries/{id}/versions/{version}/restore", do: policy.RestoreVersion, on: byID, handle: a.restoreVersion},
 		{method: "DELETE", path: "/api/entries/{id}/versions/{version}", do: policy.DeleteVersion, on: byID, handle: a.deleteVersion},
 		{method: "GET", path: "/api/stars", do: policy.FindEntries, handle: a.stars},
+		{method: "GET", path: "/api/links", do: policy.ManageLinks, handle: a.links},
+		{method: "PATCH", path: "/api/links/{id}", do: policy.ManageLinks, handle: a.changeLink},
+		{method: "DELETE", path: "/api/links/{id}", do: policy.ManageLinks, handle: a.revokeLink},
+		{method: "GET", path: "/api/links/{id}/uses", do: policy.ManageLinks, handle: a.linkUses},
+		{method: "GET", path: "/api/entries/{id}/links", do: policy.MakeLink, on: byID, handle: a.entryLinks},
+		{method: "POST", path: "/api/entries/{id}/links", do: policy.MakeLink, on: byID, handle: a.makeLink},
+		{method: "POST", path: "/api/link", do: policy.OpenLink, handle: a.openShareLink},
+		{method: "GET", path: "/api/link", do: policy.SeeLink, handle: a.showLink},
+		{method: "POST", path: "/api/link/files", do: policy.SendFile, on: ofLink, body: math.MaxInt64, handle: a.sendFileByLink},
+		{method: "GET", path: "/s/{link}/download", do: policy.ReadContent, on: ofLink, link: true, handle: a.takeLink},
+		{method: "GET", path: "/s/{link}/preview", do: policy.SeePreview, on: ofLink, link: true, free: true, handle: a.thumbnail},
 		{method: "GET", path: "/api/search", do: policy.FindEntries, handle: a.search},
-		{method: "GET", path: "/api/entries/{id}/thumbnail", do: policy.ReadContent, on: byID, ticket: true, free: true, handle: a.thumbnail},
+		{method: "GET", path: "/api/entries/{id}/thumbnail", do: policy.SeePreview, on: byID, ticket: true, free: true, handle: a.thumbnail},
 		{method: "GET", path: "/api/thumbnail-jobs/{job}/source", do: policy.ReadJob, on: ofJob, job: true, free: true, handle: a.jobSource},
 		{method: "POST", path: "/api/copy", do: policy.CopyEntry, on: inBody, body: idList, handle: a.copyMany},
 		{method: "POST", path: "/api/move", do: policy.MoveEntry, on: inBody, body: idList, handle: a.moveMany},

@@ -28,6 +28,7 @@ import (
 	"discordcloud/manager/internal/event"
 	"discordcloud/manager/internal/meta"
 	"discordcloud/pkg/cloud"
+	"discordcloud/pkg/crypt"
 )
 
 // Store keeps what a Service decides by.
@@ -35,6 +36,7 @@ type Store interface {
 	meta.Accounts
 	meta.Groups
 	meta.AppPasswords
+	meta.Links
 }
 
 // Options are what a Service stands on. Store and Bus are needed.
@@ -43,6 +45,7 @@ type Options struct {
 	Private *rsa.PrivateKey // signs tokens; without it nobody can sign in
 	Public  *rsa.PublicKey  // checks them; without it no token is taken
 	Bus     *event.Bus      // told when sessions end
+	Ring    crypt.Ring      // seals the texts of links; without it there are none
 
 	Now  func() time.Time // nil is time.Now
 	Hash HashParams       // zero is 64 MiB, 3 passes, 1 lane
@@ -66,7 +69,10 @@ type Service struct {
 	log    *slog.Logger
 	hasher *hasher
 	signer *signer
+	ring   crypt.Ring
 	limits limits
+
+	linkSigner *signer // of what the openers of links get
 
 	setupCode string
 	hasUsers  atomic.Bool // once true it stays true: accounts are not removed
@@ -80,8 +86,8 @@ func New(o Options) *Service {
 	s := &Service{
 		store: o.Store, bus: o.Bus, now: o.Now, audit: o.Audit, log: o.Log,
 		idle: o.SessionIdle, max: o.SessionMax,
-		hasher:    newHasher(o.Hash, o.Pepper, runtime.GOMAXPROCS(0)),
-		signer:    newSigner(o.Private, o.Public),
+		hasher: newHasher(o.Hash, o.Pepper, runtime.GOMAXPROCS(0)),
+		signer: newSigner(o.Private, o.Public, tokenType), linkSigner: newSigner(o.Private, o.Public, linkTokenType), ring: o.Ring,
 		setupCode: newSetupCode(),
 	}
 	if s.now == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"discordcloud/manager/internal/audit"
@@ -44,8 +45,8 @@ func (s *Service) SignIn(ctx context.Context, user cloud.User, peer Peer) (Token
 	return t, nil
 }
 
-// Verify tells who holds the token. ErrUnauthenticated if it is not one of ours,
-// or its session has ended.
+// Verify tells who holds the token of a session. ErrUnauthenticated if it is not
+// one of ours, or its session has ended.
 func (s *Service) Verify(ctx context.Context, token string) (policy.Principal, error) {
 	user, session, err := s.signer.verify(token, s.now())
 	if err != nil {
@@ -54,8 +55,19 @@ func (s *Service) Verify(ctx context.Context, token string) (policy.Principal, e
 	return s.principal(ctx, user, session)
 }
 
-// principal is the holder of a session that still runs.
+// VerifyBearer tells who holds a token of a session, or of a link.
+func (s *Service) VerifyBearer(ctx context.Context, token string) (policy.Principal, error) {
+	if strings.HasPrefix(token, s.linkSigner.header) {
+		return s.verifyLink(ctx, token)
+	}
+	return s.Verify(ctx, token)
+}
+
+// principal is the holder of a session, or of a link, that still runs.
 func (s *Service) principal(ctx context.Context, user cloud.UserID, session string) (policy.Principal, error) {
+	if linkID(session) != 0 {
+		return s.visitor(ctx, session)
+	}
 	now := s.now()
 	row, u, err := s.store.Session(ctx, session, now)
 	if errors.Is(err, cloud.ErrNotFound) {

@@ -34,6 +34,7 @@ const (
 	ticketFirst  = time.Minute    // to the first use
 	ticketAfter  = 12 * time.Hour // of a download, from the first use
 	maxTickets   = 256            // of one session
+	maxVisits    = 4096           // of one link
 	purgeTickets = time.Minute
 )
 
@@ -54,11 +55,11 @@ type tickets struct {
 	purged time.Time
 }
 
-// IssueTicket makes a ticket for a signed-in user. Whether he may read the entry
+// IssueTicket makes a ticket for a signed-in user, or a download's for a visitor. Whether he may read the entry
 // is for the caller to check, now and when the ticket comes back. ErrLimited if
 // the session has too many.
 func (s *Service) IssueTicket(who policy.Principal, purpose Purpose, entry cloud.EntryID) (Ticket, error) {
-	if who.Role != policy.User || who.Session == "" {
+	if who.Role != policy.User && (who.Role != policy.Visitor || purpose != Download) || who.Session == "" {
 		return Ticket{}, fmt.Errorf("issue ticket: %w", cloud.ErrDenied)
 	}
 	if purpose != Download && purpose != Socket {
@@ -79,7 +80,8 @@ func (s *Service) IssueTicket(who policy.Principal, purpose Purpose, entry cloud
 }
 
 // RedeemTicket tells whom a ticket stands for: for Socket the user himself, for
-// Download a policy.TicketHolder who may read the one entry. ErrUnauthenticated
+// Download a policy.TicketHolder who may read the one entry, or the policy.Visitor
+// who got it, with that as his Entry. ErrUnauthenticated
 // if there is no such ticket (any more) or its session has ended.
 func (s *Service) RedeemTicket(ctx context.Context, text string, purpose Purpose) (policy.Principal, error) {
 	row, err := s.tickets.use(text, purpose, s.now())
@@ -91,7 +93,9 @@ func (s *Service) RedeemTicket(ctx context.Context, text string, purpose Purpose
 		return policy.Principal{}, err
 	}
 	if purpose == Download {
-		who.Role = policy.TicketHolder
+		if who.Role != policy.Visitor { // who stays one, for one entry
+			who.Role = policy.TicketHolder
+		}
 		who.Entry = row.entry
 		who.Administrator = false
 	}
@@ -145,7 +149,7 @@ func (t *tickets) room(session string) bool {
 			oldest, at = k, row.expires
 		}
 	}
-	if n < maxTickets {
+	if n < maxTickets || linkID(session) != 0 && n < maxVisits {
 		return true
 	}
 	if at.IsZero() {

@@ -29,8 +29,8 @@ const (
 type claims struct {
 	Issuer   string `json:"iss"`
 	Audience string `json:"aud"`
-	Subject  string `json:"sub"` // user id
-	ID       string `json:"jti"` // session id
+	Subject  string `json:"sub"` // user id, or that of a link
+	ID       string `json:"jti"` // session id, or what a link's password and mode come to
 	IssuedAt int64  `json:"iat"`
 	Expires  int64  `json:"exp"`
 }
@@ -49,26 +49,27 @@ func date(unix int64) (*jwt.NumericDate, error) {
 	return jwt.NewNumericDate(time.Unix(unix, 0)), nil
 }
 
-// signer makes and checks tokens. There is one key, one algorithm and one form of
-// header; the header of a token is compared, never interpreted, so that none
+// signer makes and checks tokens of one kind. There is one key, one algorithm and
+// one form of header; the header of a token is compared, never interpreted, so that none
 // can choose how it is checked (alg, kid, jwk, jku, x5u).
 type signer struct {
 	private *rsa.PrivateKey
 	public  *rsa.PublicKey
+	kind    string // the typ of its tokens
 	header  string // the first part of every token, with its dot
 }
 
-func newSigner(private *rsa.PrivateKey, public *rsa.PublicKey) *signer {
-	header, err := json.Marshal(newToken(nil).Header)
+func newSigner(private *rsa.PrivateKey, public *rsa.PublicKey, kind string) *signer {
+	header, err := json.Marshal(newToken(kind, nil).Header)
 	if err != nil {
 		panic("auth: " + err.Error()) // a map of two texts
 	}
-	return &signer{private: private, public: public, header: base64.RawURLEncoding.EncodeToString(header) + "."}
+	return &signer{private: private, public: public, kind: kind, header: base64.RawURLEncoding.EncodeToString(header) + "."}
 }
 
-func newToken(c jwt.Claims) *jwt.Token {
+func newToken(kind string, c jwt.Claims) *jwt.Token {
 	t := jwt.NewWithClaims(jwt.SigningMethodRS256, c)
-	t.Header["typ"] = tokenType
+	t.Header["typ"] = kind
 	return t
 }
 
@@ -76,7 +77,7 @@ func (s *signer) sign(user cloud.UserID, session string, issued, expires time.Ti
 	if s.private == nil {
 		return "", errors.New("sign token: there is no key")
 	}
-	text, err := newToken(&claims{
+	text, err := newToken(s.kind, &claims{
 		Issuer: tokenIssuer, Audience: tokenAudience,
 		Subject: strconv.FormatInt(int64(user), 10), ID: session,
 		IssuedAt: issued.Unix(), Expires: expires.Unix(),

@@ -20,6 +20,7 @@ type Store interface {
 	Accounts
 	Groups
 	AppPasswords
+	Links
 	Tree
 	Stars
 	Trash

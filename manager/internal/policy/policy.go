@@ -23,6 +23,11 @@ const (
 	// AppPassword may work on files for a user, within its scope: it reaches
 	// nothing of the account.
 	AppPassword Role = "app-password"
+	// Visitor has opened a share link: he reads what it opens, as its maker sees it.
+	Visitor Role = "visitor"
+	// Sender has opened a share link that takes files: he puts them there, and
+	// sees nothing.
+	Sender Role = "sender"
 )
 
 // Principal is who asks.
@@ -33,8 +38,9 @@ type Principal struct {
 	Administrator bool
 	Address       string        // where the request came from, for the audit log; "" if it is not known
 	Session       string        // id of the session, "" if there is none
-	Entry         cloud.EntryID // of tickets and links: the one entry they open
+	Entry         cloud.EntryID // of tickets and signed links: the one entry they open
 	ReadOnly      bool          // nothing may be changed
+	NoPreviews    bool          // contents may be taken away, not looked at
 	Within        *Subtree      // what it is confined to; nil is the whole tree
 }
 
@@ -70,6 +76,9 @@ const (
 	ManageTrash Action = "manage-trash"
 	ManageJobs  Action = "manage-jobs" // work in the background, and what it works on
 	SeeSpace    Action = "see-space"   // what one's own files, trash and versions take
+	OpenLink    Action = "open-link"
+	SeeLink     Action = "see-link"     // what the link is that one came by
+	ManageLinks Action = "manage-links" // list, change and revoke one's own
 	// about an entry
 	SeeEntry     Action = "see-entry" // that it exists, its name, size, dates
 	ReadContent  Action = "read-content"
@@ -94,6 +103,9 @@ const (
 	DeleteVersion  Action = "delete-version"
 	// PurgeEntry is to delete for good what is in the trash.
 	PurgeEntry Action = "purge-entry"
+	SeePreview Action = "see-preview"
+	MakeLink   Action = "make-link" // that anybody may open
+	SendFile   Action = "send-file" // put a new file into a folder, by a link
 )
 
 // need is what somebody must be able to do with the entry.
@@ -114,16 +126,17 @@ type rule struct {
 	admin   bool // administrators only
 	lowered bool // administrators need only to read
 	changes bool // something, though all that is needed is to read
+	preview bool // it is to look at a content
 }
 
 // writes tells whether the action changes something of the tree.
 func (r rule) writes() bool { return r.changes || r.need >= write }
 
 var (
-	anybody  = []Role{Nobody, User, UploadService, ThumbnailService, TicketHolder, LinkHolder, AppPassword}
+	anybody  = []Role{Nobody, User, UploadService, ThumbnailService, TicketHolder, LinkHolder, AppPassword, Visitor, Sender}
 	users    = []Role{User}
 	workers  = []Role{User, AppPassword}
-	readers  = []Role{User, AppPassword, TicketHolder, LinkHolder}
+	readers  = []Role{User, AppPassword, TicketHolder, LinkHolder, Visitor}
 	services = []Role{UploadService, ThumbnailService}
 )
 
@@ -153,11 +166,14 @@ var rules = map[Action]rule{
 	ManageTrash:        {roles: users},
 	SeeSpace:           {roles: users},
 	ManageJobs:         {roles: users, admin: true},
+	OpenLink:           {roles: anybody},
+	SeeLink:            {roles: []Role{Visitor, Sender}},
+	ManageLinks:        {roles: users},
 
 	SeeEntry:     {roles: readers, need: read},
 	ReadContent:  {roles: readers, need: read},
 	ReadJob:      {roles: []Role{ThumbnailService}, need: read},
-	IssueTicket:  {roles: users, need: read},
+	IssueTicket:  {roles: []Role{User, Visitor}, need: read},
 	SignLink:     {roles: users, need: read},
 	ListFolder:   {roles: readers, need: read},
 	StarEntry:    {roles: users, need: read},
@@ -176,6 +192,9 @@ var rules = map[Action]rule{
 	RestoreVersion: {roles: users, need: write},
 	DeleteVersion:  {roles: users, need: own},
 	PurgeEntry:     {roles: users, need: own},
+	SeePreview:     {roles: readers, need: read, preview: true},
+	MakeLink:       {roles: users, need: own},
+	SendFile:       {roles: []Role{Sender}, need: add, changes: true},
 }
 
 // Known tells whether the table has a rule for the action. Routers refuse to
@@ -190,6 +209,9 @@ func Actions() []Action {
 	}
 	return all
 }
+
+// Takes tells whether anybody of the role may ask for the action at all.
+func Takes(a Action, r Role) bool { return has(rules[a].roles, r) }
 
 // NeedsEntry tells whether the action is about an entry.
 func NeedsEntry(a Action) bool { return rules[a].need != noEntry }
@@ -276,6 +298,9 @@ func Check(who Principal, do Action, on *cloud.Entry) error {
 			return err
 		}
 	}
+	if who.NoPreviews && r.preview {
+		return cloud.UserErrorf(cloud.ErrDenied, "this link is for downloads only")
+	}
 	if who.ReadOnly && r.writes() {
 		return cloud.UserErrorf(cloud.ErrDenied, "this password is for reading only")
 	}
@@ -293,6 +318,9 @@ func checkEntry(who Principal, n need, e cloud.Entry) error {
 	if who.Role == TicketHolder && (e.ID != who.Entry || n != read) {
 		// A ticket stands for its user, for one entry, to read.
 		return cloud.ErrNotFound
+	}
+	if who.Role == Visitor && who.Entry != cloud.Root && e.ID != who.Entry {
+		return cloud.ErrNotFound // he has a ticket for another
 	}
 	if e.ID == cloud.Root {
 		// Everybody who is signed in sees the top and adds to it; nobody moves it.

@@ -101,7 +101,9 @@ func TestCheck_Entries(t *testing.T) {
 		policy.SeeVersions: usersRead, policy.RestoreVersion: writes, policy.DeleteVersion: owns, policy.PurgeEntry: owns,
 		policy.ReadVersion: {"uyyynnynndddd", "uyyyyyynydddd", "uyyyyyynydddd", "uyyyyyynydddd"}, // a link is to the content of one time
 		policy.ShareEntry:  owns, policy.TransferFile: owns,
-		policy.ReadJob: {"udddddddddddn", "udddddddddddn", "udddddddddddn", "udddddddddddn"}, // without a job; see TestCheck_Job
+		policy.SeePreview: reads, policy.MakeLink: owns,
+		policy.SendFile: {"u" + "dddddddddddd", "u" + "dddddddddddd", "u" + "dddddddddddd", "u" + "dddddddddddd"}, // see TestCheck_Links
+		policy.ReadJob:  {"udddddddddddn", "udddddddddddn", "udddddddddddn", "udddddddddddn"},                     // without a job; see TestCheck_Job
 	}
 	for _, do := range policy.Actions() {
 		if !policy.NeedsEntry(do) {
@@ -163,7 +165,7 @@ func TestCheck_Root(t *testing.T) {
 		want := byte('d')
 		switch do {
 		case policy.SeeEntry, policy.ReadContent, policy.ListFolder, policy.IssueTicket, policy.SignLink, policy.AddTo,
-			policy.StarEntry, policy.CopyEntry, policy.SeeStorage, policy.SeeVersions, policy.ReadVersion:
+			policy.StarEntry, policy.CopyEntry, policy.SeeStorage, policy.SeeVersions, policy.ReadVersion, policy.SeePreview:
 			want = 'y'
 		}
 		if got := letter(t, policy.Check(user, do, root)); got != want {
@@ -188,6 +190,7 @@ func TestCheck_Others(t *testing.T) {
 		policy.Connect: users, policy.SeeServices: users, policy.Upload: users,
 		policy.Register: admins, policy.ManageGroups: admins, policy.SeeAudit: admins, policy.ManageQuotas: admins, policy.ManageUsers: admins, policy.SeeDebug: admins,
 		policy.ManageTrash: users, policy.SeeSpace: users, policy.ManageJobs: admins,
+		policy.OpenLink: everybody, policy.SeeLink: "udddddd", policy.ManageLinks: users,
 		policy.Serve: services, policy.ManageAppPasswords: users, policy.UseDAV: "udddddd", // see TestCheck_AppPassword
 	}
 	for _, do := range policy.Actions() {

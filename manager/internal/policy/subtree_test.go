@@ -18,7 +18,7 @@ func TestCheck_AppPassword(t *testing.T) {
 	mine := entryFor(owner, cloud.KindFile, false, true)
 	want := map[policy.Action]string{ // of full, reading, admin
 		policy.SeeHealth: "yyy", policy.SeeStatus: "yyy", policy.SignIn: "yyy", policy.SetUp: "yyy",
-		policy.UseDAV: "yyy", policy.Upload: "ydy",
+		policy.UseDAV: "yyy", policy.Upload: "ydy", policy.OpenLink: "yyy", policy.SeePreview: "yyy",
 		policy.SeeEntry: "yyy", policy.ReadContent: "yyy", policy.ListFolder: "yyy",
 		policy.AddTo: "ydy", policy.RenameEntry: "ydy", policy.MoveEntry: "ydy", policy.DeleteEntry: "ydy", policy.ReplaceFile: "ydy",
 	}
@@ -85,5 +85,54 @@ func TestCheck_Subtree(t *testing.T) {
 	}
 	if err := policy.Check(who.Unbound(), policy.SeeEntry, outside); err != nil {
 		t.Errorf("unbound: %v", err)
+	}
+}
+
+// Who came by a link does what its mode says, below what it opens, with the rights
+// of its maker.
+func TestCheck_Links(t *testing.T) {
+	var (
+		top     = &cloud.Entry{ID: 2, Parent: 1, Kind: cloud.KindFolder, Owner: owner}
+		file    = &cloud.Entry{ID: 4, Parent: 2, Kind: cloud.KindFile, Owner: owner}
+		hidden  = &cloud.Entry{ID: 5, Parent: 2, Kind: cloud.KindFile, Owner: other} // from the maker too
+		outside = &cloud.Entry{ID: 6, Parent: 1, Kind: cloud.KindFile, Owner: owner}
+	)
+	by := func(role policy.Role, ticket cloud.EntryID, noPreviews bool) policy.Principal {
+		who := policy.Principal{Role: role, User: owner, Within: policy.NewSubtree(top.ID), Entry: ticket, NoPreviews: noPreviews}
+		who.Within.Reach([]cloud.Entry{{ID: 1, Kind: cloud.KindFolder}, *top, *file})
+		return who
+	}
+	who := []policy.Principal{
+		by(policy.Visitor, 0, false), by(policy.Visitor, 0, true), by(policy.Visitor, 4, false), by(policy.Sender, 0, false),
+	}
+	want := map[policy.Action][4]string{ // of the visitors and the sender: top, file, hidden, outside
+		policy.SeeEntry: {"yynn", "yynn", "nynn", "dddd"}, policy.ReadContent: {"yynn", "yynn", "nynn", "dddd"},
+		policy.ListFolder: {"yynn", "yynn", "nynn", "dddd"}, policy.IssueTicket: {"yynn", "yynn", "nynn", "dddd"},
+		policy.SeePreview: {"yynn", "ddnn", "nynn", "dddd"}, policy.SendFile: {"dddd", "dddd", "dddd", "yynn"},
+	}
+	for _, do := range policy.Actions() {
+		for i, p := range who {
+			if !policy.NeedsEntry(do) {
+				open := do == policy.SeeLink || policy.Check(policy.Principal{}, do, nil) == nil
+				if got := policy.Check(p, do, nil) == nil; got != open {
+					t.Errorf("%s as %s: %t, want %t", do, p.Role, got, open)
+				}
+				continue
+			}
+			expect := want[do][i]
+			if expect == "" {
+				expect = "dddd"
+			}
+			var got []byte
+			for _, e := range []*cloud.Entry{top, file, hidden, outside} {
+				got = append(got, letter(t, policy.Check(p, do, e)))
+			}
+			if string(got) != expect {
+				t.Errorf("%s as %s %d: %s, want %s", do, p.Role, i, got, expect)
+			}
+		}
+	}
+	if sent := who[3].ForSent(); sent.Role != policy.AppPassword || sent.Top() != top.ID || who[0].ForSent().Role != policy.Visitor {
+		t.Errorf("what is sent is stored by %+v", sent)
 	}
 }

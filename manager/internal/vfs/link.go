@@ -3,9 +3,6 @@ package vfs
 import (
 	"bytes"
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -50,10 +47,7 @@ func (f *FS) SignLink(ctx context.Context, who policy.Principal, e cloud.Entry) 
 	if err != nil {
 		return "", fmt.Errorf("sign link to %d: %w", e.ID, err)
 	}
-	aead := linkCipher(f.Ring)
-	nonce := make([]byte, aead.NonceSize(), aead.NonceSize()+len(plain)+aead.Overhead())
-	_, _ = rand.Read(nonce) // never fails
-	return base64.RawURLEncoding.EncodeToString(aead.Seal(nonce, nonce, plain, nil)), nil
+	return base64.RawURLEncoding.EncodeToString(f.Ring.SealNote(infoLink, plain)), nil
 }
 
 // OpenLink gives the file that a link opens, and the principal that may read it.
@@ -94,36 +88,15 @@ func openLink(ring crypt.Ring, payload string) (link, error) {
 	if err != nil {
 		return link{}, errors.Join(invalid, err)
 	}
-	for i := range ring {
-		aead := linkCipher(ring[i:])
-		if len(sealed) < aead.NonceSize() {
-			return link{}, invalid
-		}
-		nonce, box := sealed[:aead.NonceSize()], sealed[aead.NonceSize():]
-		plain, err := aead.Open(nil, nonce, box, nil)
-		if err != nil {
-			continue // sealed under an older key, or not by us
-		}
-		var l link
-		d := json.NewDecoder(bytes.NewReader(plain))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&l); err != nil || l.Name == "" || l.Hash == "" {
-			return link{}, errors.Join(invalid, err)
-		}
-		return l, nil
-	}
-	return link{}, invalid
-}
-
-func linkCipher(ring crypt.Ring) cipher.AEAD {
-	key := ring.Derive(infoLink)
-	block, err := aes.NewCipher(key[:])
+	plain, err := ring.OpenNote(infoLink, sealed)
 	if err != nil {
-		panic("vfs: " + err.Error()) // only for lengths that AES does not have
+		return link{}, errors.Join(invalid, err)
 	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		panic("vfs: " + err.Error()) // only for ciphers that are not AES
+	var l link
+	d := json.NewDecoder(bytes.NewReader(plain))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&l); err != nil || l.Name == "" || l.Hash == "" {
+		return link{}, errors.Join(invalid, err)
 	}
-	return aead
+	return l, nil
 }

@@ -55,10 +55,26 @@ func (f *FS) EntryFor(ctx context.Context, who policy.Principal, id cloud.EntryI
 	if err != nil {
 		return cloud.Entry{}, fmt.Errorf("entry %d: %w", id, err)
 	}
+	if err := f.reach(ctx, who, id); err != nil {
+		return cloud.Entry{}, err
+	}
 	if err := policy.Check(who, do, &e); err != nil {
 		return cloud.Entry{}, fmt.Errorf("entry %d: %w", id, err)
 	}
 	return e, nil
+}
+
+// reach finds the way to an entry for who came by a link, and asks for what is
+// anywhere below it by id. Holders of app passwords come down name by name.
+func (f *FS) reach(ctx context.Context, who policy.Principal, id cloud.EntryID) error {
+	if who.Within == nil || who.Role == policy.AppPassword || id == who.Top() {
+		return nil
+	}
+	path, err := f.path(ctx, id)
+	if err == nil {
+		who.Within.Reach(path)
+	}
+	return err
 }
 
 // Entry gives an entry that who may see.
@@ -137,7 +153,8 @@ func (f *FS) path(ctx context.Context, id cloud.EntryID) ([]cloud.Entry, error) 
 
 // Path gives the entries from the top down to one that who may see. Of somebody
 // to whom a folder on the way is hidden, that folder and what is above it are
-// kept back: to him the path begins below.
+// kept back: to him the path begins below. To who is confined to a subtree it
+// begins with the top of that.
 func (f *FS) Path(ctx context.Context, who policy.Principal, id cloud.EntryID) ([]cloud.Entry, error) {
 	if _, err := f.Entry(ctx, who, id); err != nil {
 		return nil, err
@@ -145,6 +162,13 @@ func (f *FS) Path(ctx context.Context, who policy.Principal, id cloud.EntryID) (
 	all, err := f.path(ctx, id)
 	if err != nil {
 		return nil, err
+	}
+	if who.Within != nil {
+		for i, e := range all {
+			if e.ID == who.Top() {
+				return all[i:], nil
+			}
+		}
 	}
 	for i := len(all) - 2; i >= 0; i-- {
 		if _, can := policy.Access(who.User, all[i]); can != policy.Nothing {
