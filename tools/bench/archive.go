@@ -151,7 +151,7 @@ func zipWalk(ctx context.Context, w *world) ([]result, error) {
 	}
 	random := rand.New(rand.NewPCG(5, 6))
 	var samples []sample
-	for range w.runs {
+	for range min(w.runs, 3) { // each takes seconds
 		at := total/2 + random.Int64N(total/2-1<<20)
 		_, first, _, err := fetch(ctx, func() (*http.Response, error) {
 			return w.client.Get(ctx, path, fmt.Sprintf("bytes=%d-%d", at, at+1<<20-1))

@@ -22,7 +22,6 @@ var rows = []row{
 	{"zip-one", zipOne},
 	{"zip-many", zipMany},
 	{"zip-walk", zipWalk},
-	{"one-byte-cached", oneByteCached},
 	{"rclone", rcloneLarge},
 	{"dav-small", davSmall},
 	{"rclone-small", rcloneSmall},
@@ -31,6 +30,7 @@ var rows = []row{
 	{"thumb-photo", thumbPhoto},
 	{"thumb-many", thumbMany},
 	{"thumb-film", thumbFilm},
+	{"one-byte-cached", oneByteCached},
 	{"memory-down", memoryDown},
 	{"memory-up", memoryUp},
 }
