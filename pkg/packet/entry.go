@@ -55,32 +55,59 @@ const (
 	EntryRemoved  = "removed"
 )
 
+// SharedRequest asks for a page of what is shared with the user. Version 2.
+type SharedRequest struct {
+	After string `json:"after,omitempty"` // Next of the page before
+}
+
+// Shared answers SharedRequest: what was shared last comes first. Version 2.
+type Shared struct {
+	Entries []Entry `json:"entries"`
+	Next    string  `json:"next,omitempty"` // "" for the last page
+}
+
+// PacketID implements Packet.
+func (SharedRequest) PacketID() string { return "c2s:shared-request" }
+
+// PacketID implements Packet.
+func (Shared) PacketID() string { return "s2c:shared" }
+
 // PacketID implements Packet.
 func (EntryChanged) PacketID() string { return "s2c:entry-changed" }
 
+// entryRules are the fields of an Entry.
+var entryRules = fields(
+	count("id"),
+	count("parent"),
+	text("name").as(asName),
+	text("kind").oneOf(KindFile, KindFolder),
+	count("size"),
+	text("type"),
+	text("hash").as(asHash).optional(),
+	text("sha256").as(asHash).optional(),
+	flag("has_thumbnail"),
+	text("preview").atMostUnits(40).optional(),
+	text("created_at").as(asTime),
+	text("updated_at").as(asTime),
+	text("modified_at").as(asTime),
+	record("owner", count("id"), text("name").notEmpty()).orNull(),
+	flag("public"),
+	text("access").oneOf(StatusOwned, StatusPublic, StatusShared, StatusRestricted),
+	text("can").oneOf(CanReadWrite, CanRead, CanNothing),
+)
+
 var entryPackets = []spec{
+	{packet: SharedRequest{}, since: V2, replies: []Packet{Shared{}}, fields: fields(
+		text("after").atMostUnits(100).optional(),
+	)},
+	{packet: Shared{}, since: V2, fields: fields(
+		list("entries", record("", entryRules...)),
+		text("next").optional(),
+	)},
 	{packet: EntryChanged{}, since: V2, fields: fields(
 		text("action").oneOf(EntryAdded, EntryModified, EntryMoved, EntryRemoved),
 		text("path").as(asPath),
-		record("entry",
-			count("id"),
-			count("parent"),
-			text("name").as(asName),
-			text("kind").oneOf(KindFile, KindFolder),
-			count("size"),
-			text("type"),
-			text("hash").as(asHash).optional(),
-			text("sha256").as(asHash).optional(),
-			flag("has_thumbnail"),
-			text("preview").atMostUnits(40).optional(),
-			text("created_at").as(asTime),
-			text("updated_at").as(asTime),
-			text("modified_at").as(asTime),
-			record("owner", count("id"), text("name").notEmpty()).orNull(),
-			flag("public"),
-			text("access").oneOf(StatusOwned, StatusPublic, StatusShared, StatusRestricted),
-			text("can").oneOf(CanReadWrite, CanRead, CanNothing),
-		),
+		record("entry", entryRules...),
 		text("old_path").as(asPath).optional(),
 		text("old_name").as(asName).optional(),
 		count("old_parent").optional(),

@@ -193,6 +193,7 @@ var handlers = map[string]handler{
 	packet.ThumbnailRequest{}.PacketID():      on(policy.SeeEntry, (*client).thumbnail),
 	packet.EmptyFileUpload{}.PacketID():       yes(policy.Upload, (*client).emptyFile),
 
+	packet.SharedRequest{}.PacketID():     on(policy.FindEntries, (*client).shared),
 	packet.UserSearchRequest{}.PacketID(): on(policy.FindUsers, (*client).findUsers),
 	packet.PingServices{}.PacketID():      on(policy.SeeServices, (*client).pingServices).ordered(),
 
