@@ -3,6 +3,7 @@ package sqlmeta
 import (
 	"context"
 	"database/sql"
+	"time"
 )
 
 // engine is what the two databases do each in its own way. Everything else is
@@ -33,6 +34,9 @@ type engine interface {
 	// passing tells whether the same call may go well a little later.
 	passing(err error) bool
 
+	// raise keeps other managers away until the engine is closed. ErrUnavailable,
+	// with a text, if one is there, also after some patience.
+	raise(ctx context.Context, patience time.Duration) error
 	// inspect looks for damage before the tables are used.
 	inspect(ctx context.Context) error
 	// tables are those that are there, ErrCorrupt if they are another program's.

@@ -241,6 +241,52 @@ func testRefused(t *testing.T, p *pgtest.Server) {
 	}
 }
 
+// A second manager is refused. When the first has lost its connection, and the
+// second was faster, the first writes nothing until the second has gone.
+func testFence(t *testing.T, p *pgtest.Server) {
+	url := p.Database("fence")
+	w := p.Wire()
+	first := openPostgres(t, w.URL("fence"))
+	defer first.Close()
+	quick := sqlmeta.Options{URL: url, Busy: time.Millisecond}
+	_, err := sqlmeta.Open(t.Context(), quick)
+	if e, ok := errors.AsType[*cloud.UserError](err); !ok || !errors.Is(err, cloud.ErrUnavailable) || !strings.Contains(e.Text, "another manager") {
+		t.Fatalf("Open beside a manager = %v, want %v", err, cloud.ErrUnavailable)
+	}
+	beside := quick
+	beside.Shared = true
+	if admin, err := sqlmeta.Open(t.Context(), beside); err != nil {
+		t.Errorf("a command line beside the manager: %v", err)
+	} else {
+		admin.Close()
+	}
+	reach := func(what string, ok func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(60 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: not within a minute", what)
+			}
+		}
+	}
+	w.Cut()
+	var second *sqlmeta.Store
+	reach("the second manager", func() bool {
+		second, err = sqlmeta.Open(t.Context(), quick)
+		return err == nil
+	})
+	reach("the first manager to notice", func() bool { return errors.Is(first.Ping(t.Context()), cloud.ErrUnavailable) })
+	if _, err := first.CreateUser(t.Context(), "ann", "", false, false); !errors.Is(err, cloud.ErrUnavailable) {
+		t.Errorf("a change beside another manager: %v, want %v", err, cloud.ErrUnavailable)
+	}
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+	reach("the first manager to go on", func() bool {
+		_, err := first.CreateUser(t.Context(), "ann", "", false, false)
+		return err == nil
+	})
+}
+
 // Two managers that start at once bring the tables up to date once.
 func testMigrateTwice(t *testing.T, p *pgtest.Server) {
 	url := p.Database("twice")

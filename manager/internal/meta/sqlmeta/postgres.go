@@ -38,6 +38,7 @@ const (
 const (
 	aloneKey   = 0x64636c64_00000001
 	migrateKey = 0x64636c64_00000002
+	fenceKey   = 0x64636c64_00000003
 )
 
 // postgresEngine is a PostgreSQL database. Any connection may be another's after
@@ -58,6 +59,7 @@ type postgresEngine struct {
 	alone       chan struct{} // holds one token: in line here, nobody in line holds a connection
 	slots       chan int      // of writers beside
 	number      atomic.Int64  // of the last transaction
+	fence       *fence        // nil beside a manager
 }
 
 func openPostgres(o Options) (*postgresEngine, error) {
@@ -100,8 +102,6 @@ func (e *postgresEngine) name() string {
 func (e *postgresEngine) pools() (write, read *sql.DB) { return e.write, e.read }
 
 func (e *postgresEngine) speak(q querier) querier { return translated{q, &e.words} }
-
-func (e *postgresEngine) failure() error { return nil }
 
 func (e *postgresEngine) view(ctx context.Context, f func(q querier) error) error {
 	begin := fmt.Sprintf(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = %d`, statementTimeout.Milliseconds())
@@ -323,7 +323,9 @@ func (e *postgresEngine) unhurried(ctx context.Context, q querier) error {
 	return exec(ctx, q, `SET LOCAL statement_timeout = 0`)
 }
 
-func (e *postgresEngine) close() error { return errors.Join(e.read.Close(), e.write.Close()) }
+func (e *postgresEngine) close() error {
+	return errors.Join(e.fence.close(), e.read.Close(), e.write.Close())
+}
 
 // ourTables are the names of the tables that migrations make.
 func ourTables(all []migration) []string {

@@ -74,6 +74,9 @@ func (s *Store) load(ctx context.Context, a *archiveReader) error {
 // prepare makes an empty database, or finds one that a Restore has begun with.
 func (s *Store) prepare(ctx context.Context, schema int) error {
 	all := migrations()
+	if err := s.engine.raise(ctx, s.busy); err != nil {
+		return err
+	}
 	if schema > len(all) {
 		return cloud.UserErrorf(cloud.ErrInvalid, "the backup has tables of version %d, this program knows them up to version %d: use a newer program", schema, len(all))
 	}

@@ -125,11 +125,11 @@ func testMove(t *testing.T, p *pgtest.Server) {
 		if faults, err := s.Check(t.Context()); err != nil || len(faults) > 0 {
 			t.Errorf("Check = %v, %v", faults, err)
 		}
-		if _, err := sqlmeta.Move(t.Context(), from, to); err == nil {
-			t.Error("Move into a database that is not empty went well")
-		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
+		}
+		if _, err := sqlmeta.Move(t.Context(), from, to); !errors.Is(err, cloud.ErrExists) {
+			t.Errorf("Move into a database that is not empty = %v, want %v", err, cloud.ErrExists)
 		}
 		from = to
 	}

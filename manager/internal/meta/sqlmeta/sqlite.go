@@ -11,7 +11,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
@@ -29,7 +31,11 @@ var (
 	readPragmas  = []string{"query_only(1)", "cache_size(-2048)"}
 )
 
-const sqliteReaders = 4
+const (
+	sqliteReaders = 4
+	// checkedWhole is how much is read in some tenths of a second.
+	checkedWhole = 64 << 20
+)
 
 // sqliteEngine is one file. One connection writes, in immediate transactions; a
 // few read, each with a small page cache, since the manager has to stay small.
@@ -38,13 +44,16 @@ type sqliteEngine struct {
 	log         *slog.Logger
 	write, read *sql.DB
 	lock        *fileLock             // nil beside a process that holds it
-	broken      atomic.Pointer[error] // what the disk said when a write failed
+	broken      atomic.Pointer[error] // what the disk said when a write failed, or a check found
+	whole       int64                 // of bytes: a file up to this is checked before it is used
+	checking    sync.WaitGroup        // of a bigger one
+	stop        context.CancelFunc    // ends that, nil without
 }
 
 // openSQLite makes the file if it is missing. beside tells that another process
 // has it open, which is ErrUnavailable unless it is shared.
 func openSQLite(o Options) (e *sqliteEngine, beside bool, err error) {
-	e = &sqliteEngine{log: o.Log}
+	e = &sqliteEngine{log: o.Log, whole: checkedWhole}
 	if o.Readers <= 0 {
 		o.Readers = sqliteReaders
 	}
@@ -133,7 +142,7 @@ func (e *sqliteEngine) update(ctx context.Context, _ bool, f func(tx querier) er
 // failure tells of a write that the disk refused.
 func (e *sqliteEngine) failure() error {
 	if err := e.broken.Load(); err != nil {
-		return fmt.Errorf("%w: a write to the database failed before: %w", cloud.ErrUnavailable, *err)
+		return fmt.Errorf("%w: the database takes no more writes: %w", cloud.ErrUnavailable, *err)
 	}
 	return nil
 }
@@ -194,10 +203,54 @@ func (e *sqliteEngine) passing(err error) bool {
 	return ok && (coded.Code()&0xff == lib.SQLITE_BUSY || coded.Code()&0xff == lib.SQLITE_LOCKED)
 }
 
-// inspect has SQLite look at every page of the file.
+// raise has nothing to do: the file is locked since it was opened.
+func (e *sqliteEngine) raise(context.Context, time.Duration) error { return nil }
+
+// inspect has SQLite look at every page of the file. That takes a second for
+// each few hundred megabytes, so it goes on beside the work in a big file, whose
+// size and first pages alone are looked at before.
 func (e *sqliteEngine) inspect(ctx context.Context) error {
+	var pages, pageSize int64
+	err := e.write.QueryRowContext(ctx, `SELECT page_count, page_size FROM pragma_page_count, pragma_page_size`).Scan(&pages, &pageSize)
+	if err != nil {
+		return err
+	}
+	if pages*pageSize <= e.whole {
+		return quickCheck(ctx, e.write)
+	}
+	info, err := os.Stat(e.path)
+	if err != nil {
+		return err
+	}
+	wal, err := os.Stat(e.path + "-wal")
+	if info.Size() < pages*pageSize && (err != nil || wal.Size() == 0) { // pages may be in the WAL alone
+		return fmt.Errorf("%w: it has %d bytes of %d", cloud.ErrCorrupt, info.Size(), pages*pageSize)
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	e.stop = stop
+	e.checking.Go(func() { e.checkOn(background) })
+	return nil
+}
+
+// checkOn looks at every page while others read and write. After damage nothing
+// is acknowledged any more.
+func (e *sqliteEngine) checkOn(ctx context.Context) {
+	start := time.Now()
+	switch err := quickCheck(ctx, e.read); {
+	case ctx.Err() != nil: // closed before
+	case err != nil:
+		err = fmt.Errorf("%w: %w", cloud.ErrCorrupt, err)
+		if e.broken.CompareAndSwap(nil, &err) {
+			e.log.Error("database is damaged and takes no more writes", "err", err)
+		}
+	default:
+		e.log.Info("database checked", "took", time.Since(start))
+	}
+}
+
+func quickCheck(ctx context.Context, db *sql.DB) error {
 	var verdict string
-	if err := e.write.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
+	if err := db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
 		return err
 	}
 	if verdict != "ok" {
@@ -275,6 +328,10 @@ func (e *sqliteEngine) unhurried(context.Context, querier) error { return nil }
 
 func (e *sqliteEngine) close() error {
 	var errs []error
+	if e.stop != nil {
+		e.stop()
+		e.checking.Wait()
+	}
 	if e.read != nil {
 		errs = append(errs, e.read.Close())
 	}

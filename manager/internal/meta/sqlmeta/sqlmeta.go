@@ -123,6 +123,9 @@ func (s *Store) open(ctx context.Context, beside bool) error {
 		return s.enter(ctx, func() error { return sameVersion(ctx, s.engine, len(migrations())) })
 	}
 	start := time.Now()
+	if err := s.enter(ctx, func() error { return s.engine.raise(ctx, s.busy) }); err != nil {
+		return err
+	}
 	if err := s.enter(ctx, func() error { return s.engine.inspect(ctx) }); err != nil {
 		return s.damaged(err)
 	}
