@@ -72,6 +72,71 @@ func BenchmarkList(b *testing.B) {
 	})
 }
 
+// What it costs to look at shares: a page of 1,000 entries of a tree of a million
+// with 10,000 shares, to everybody's eyes (which asks for no permission at all)
+// and to those of people whom shares let see it in different ways.
+func BenchmarkShares(b *testing.B) {
+	s, big, tree := crowded(b, 500_000)
+	ctx := b.Context()
+	names := []string{"nobody's friend", "friend", "heir", "member"}
+	who := map[string]cloud.UserID{"no permission asked": meta.AnyViewer, "owner": 1}
+	for _, name := range names {
+		u, err := s.CreateUser(ctx, name, "", false, false)
+		if err != nil {
+			b.Fatal(err)
+		}
+		who[name] = u.ID
+	}
+	club, err := s.CreateGroup(ctx, "club")
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := s.SetMember(ctx, club.ID, who["member"], true); err != nil {
+		b.Fatal(err)
+	}
+	if err := s.update(ctx, func(tx querier) error {
+		return exec(ctx, tx, `INSERT INTO shares (entry_id, user_id, can_write, shared_at, owner_id)
+			SELECT id, ?1, id % 2 = 0, 0, owner_id FROM entries WHERE id % 100 = 0 AND kind = 'file' LIMIT 10000`, who["friend"])
+	}); err != nil {
+		b.Fatal(err)
+	}
+	for _, share := range []cloud.Share{
+		{Entry: big, User: who["heir"]}, {Entry: tree, User: who["heir"]}, {Entry: big, Group: club.ID, CanWrite: true},
+	} {
+		if err := s.SetShare(ctx, share); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for _, name := range append([]string{"no permission asked", "owner"}, names...) {
+		b.Run("List/"+name, func(b *testing.B) {
+			q := meta.Query{Parent: big, Viewer: who[name], Limit: 1000}
+			for b.Loop() {
+				page, err := s.List(b.Context(), q)
+				if err != nil || len(page.Entries) != 1000 {
+					b.Fatal(len(page.Entries), err)
+				}
+				q.After = page.Next
+			}
+		})
+	}
+	for _, name := range names {
+		b.Run("Entry/"+name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := s.Entry(b.Context(), tree+777, who[name]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run("Search/"+name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := s.Search(b.Context(), meta.Find{Viewer: who[name], Text: "e 7777", Limit: 100}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkEntry(b *testing.B) {
 	s, big, tree := crowded(b, 1000)
 	b.Run("Child", func(b *testing.B) {

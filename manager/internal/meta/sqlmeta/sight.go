@@ -28,9 +28,15 @@ const (
 	// open is what a viewer sees whom no share helps.
 	open = `(?1 = -1 OR e.public OR e.owner_id IS NULL OR e.owner_id = ?1)`
 
+	// ownShares and groupShares tell whether shares of the entry show it to the
+	// viewer. What he shares himself he sees anyway.
+	ownShares   = `EXISTS (SELECT 1 FROM shares v WHERE v.entry_id = e.id AND v.user_id = ?1)`
+	groupShares = `EXISTS (SELECT 1 FROM group_shares v JOIN group_members m ON m.group_id = v.group_id
+		WHERE v.entry_id = e.id AND m.user_id = ?1)`
+
 	// visible is what a viewer sees in a folder that is not shared with him. It
 	// reads shares only where nothing else lets him see the entry.
-	visible = `(` + open + ` OR ` + granted + `)`
+	visible = `(` + open + ` OR ` + ownShares + ` OR ` + groupShares + `)`
 
 	// up goes from entry ?2 to the top. By UNION it ends also in damaged rows.
 	up = `up (id, parent_id) AS (
@@ -43,6 +49,7 @@ const (
 type sight struct {
 	viewer  cloud.UserID
 	granted *cloud.Share // by the folder or one above it: it holds for all below
+	shares  bool         // something is shared with him
 	grouped bool         // he is in a group
 }
 
@@ -55,7 +62,8 @@ func sightOf(ctx context.Context, q querier, folder cloud.EntryID, viewer cloud.
 	if v.granted, err = grantOf(ctx, q, folder, viewer); err != nil {
 		return v, err
 	}
-	err = q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM group_members WHERE user_id = ?1)`, viewer).Scan(&v.grouped)
+	err = q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM shares WHERE user_id = ?1), EXISTS (SELECT 1 FROM group_members WHERE user_id = ?1)`, viewer).
+		Scan(&v.shares, &v.grouped)
 	return v, err
 }
 
@@ -68,8 +76,9 @@ func grantOf(ctx context.Context, q querier, id cloud.EntryID, viewer cloud.User
 	share := cloud.Share{User: viewer}
 	var at int64
 	err := q.QueryRowContext(ctx, `WITH RECURSIVE `+up+`
-		SELECT entry_id, 0 AS group_id, can_write, shared_at FROM up CROSS JOIN shares ON entry_id = up.id
-			WHERE user_id = ?1 OR owner_id = ?1
+		SELECT entry_id, 0 AS group_id, can_write, shared_at FROM up CROSS JOIN shares ON entry_id = up.id WHERE user_id = ?1
+		UNION ALL
+		SELECT entry_id, 0, can_write, shared_at FROM up CROSS JOIN shares ON entry_id = up.id WHERE owner_id = ?1
 		UNION ALL
 		SELECT entry_id, group_id, can_write, shared_at FROM up CROSS JOIN group_shares ON entry_id = up.id
 			WHERE owner_id = ?1 OR group_id IN (SELECT m.group_id FROM group_members m WHERE m.user_id = ?1)
@@ -90,7 +99,20 @@ func (v sight) visible() string {
 	if v.granted != nil {
 		return `(?1 IS NOT NULL)` // everything
 	}
-	return visible
+	where := `(` + open
+	if v.shares {
+		where += ` OR ` + ownShares
+	}
+	if v.grouped {
+		where += ` OR ` + groupShares
+	}
+	return where + `)`
+}
+
+// plain tells that no share of what lies in the folder can give the viewer more
+// than he has.
+func (v sight) plain() bool {
+	return v.viewer <= 0 || !v.shares && !v.grouped || v.granted != nil && v.granted.CanWrite
 }
 
 // selectEntry selects what lies in the folder with what the viewer's own shares
@@ -101,7 +123,7 @@ func (v sight) selectEntry() string {
 
 func (v sight) columns() string {
 	switch {
-	case v.viewer <= 0 || v.granted != nil && v.granted.CanWrite:
+	case v.plain():
 		return entryColumns
 	case !v.grouped:
 		return entryColumns + ownShare + `, 0, 0`
@@ -116,7 +138,7 @@ const (
 )
 
 func (v sight) tables() string {
-	if v.viewer <= 0 || v.granted != nil && v.granted.CanWrite {
+	if v.plain() {
 		return entryTables
 	}
 	return entryTables + ` LEFT JOIN shares s ON s.entry_id = e.id AND s.user_id = ?1`
@@ -124,7 +146,7 @@ func (v sight) tables() string {
 
 // scan reads columns, and further ones into more.
 func (v sight) scan(row scanner, more ...any) (cloud.Entry, error) {
-	if v.viewer <= 0 || v.granted != nil && v.granted.CanWrite {
+	if v.plain() {
 		e, err := scanEntryAnd(row, more...)
 		e.Share = v.granted
 		return e, err
