@@ -14,7 +14,7 @@ PAGE_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.t
 # go test runs a short soak; continuous integration the whole one as well.
 SOAK := $(if $(filter true,$(CI)),soak)
 
-.PHONY: run build page test test-go test-web test-browser lint vuln bench soak fuzz clean
+.PHONY: run build page test test-go test-web test-browser screenshots lint vuln bench soak fuzz clean
 
 run: build
 	./discord-cloud serve
@@ -42,6 +42,10 @@ test-web: web/node_modules/.package-lock.json
 
 test-browser: build
 	tools/with-chromium.sh $(NPM) --prefix web run --silent e2e
+
+# The pictures of docs/, taken of the page as it is by its own tests.
+screenshots: build
+	SCREENSHOTS=$(CURDIR)/docs/screenshots tools/with-chromium.sh $(NPM) --prefix web run --silent e2e -- tests/views.e2e.ts tests/browse.e2e.ts
 
 lint: $(TOOLS)/staticcheck page
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "gofmt: the files above are not formatted"; exit 1; }

@@ -162,6 +162,36 @@ test('a search is narrowed, and stands in the address', async () => {
   await list(['documents', 'from grace', 'photos', 'plan.txt', 'شرح المشروع.txt']);
 });
 
+test('what is deleted comes back, from the message or from the trash', async () => {
+  const remove = async () => {
+    await ada.row('plan.txt').click();
+    await ada.page.keyboard.press('Delete');
+    await ada.dialog('Delete “plan.txt”?').getByText('will go to the trash').waitFor();
+    await ada.dialog('Delete “plan.txt”?').getByRole('button', { name: 'Delete' }).click();
+    await list(['documents', 'from grace', 'photos', 'شرح المشروع.txt']);
+  };
+  await remove();
+  await toast('“plan.txt” is deleted.').getByRole('button', { name: 'Undo' }).click();
+  await ada.row('plan.txt').waitFor();
+  await remove();
+  await ada.page.getByRole('link', { name: 'Trash' }).click();
+  expect(path()).toBe('/trash');
+  await ada.page.getByRole('listitem').filter({ hasText: 'plan.txt' }).getByText('All files · 4 B · deleted').waitFor();
+  await ada.button('Restore plan.txt').click();
+  await ada.page.getByRole('heading', { name: 'The trash is empty' }).waitFor();
+  await ada.page.goBack();
+  await ada.row('plan.txt').waitFor();
+  await ada.api('POST', '/api/entries/0/folders', { name: 'old drafts' });
+  await ada.menu('old drafts', 'Delete…');
+  await ada.dialog('Delete “old drafts”?').getByRole('button', { name: 'Delete' }).click();
+  await ada.row('old drafts').waitFor({ state: 'detached' });
+  await ada.page.getByRole('link', { name: 'Trash' }).click();
+  await ada.page.getByRole('listitem').filter({ hasText: 'old drafts' }).waitFor();
+  await v.picture('trash');
+  await ada.page.goBack();
+  await ada.row('plan.txt').waitFor();
+});
+
 test('properties tell the owner where the chunks lie', async () => {
   await ada.row('plan.txt').click();
   await ada.page.keyboard.press('i');

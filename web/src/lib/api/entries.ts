@@ -1,5 +1,5 @@
 import type { Client } from './client';
-import type { Channel, Conflict, Entry, Found, Listing, Located, Order, Sizes, Sort, Ticket } from './types';
+import type { Channel, Conflict, Entry, Found, Listing, Located, Order, Sizes, Sort, Ticket, Trash } from './types';
 
 /** "/a/b c" from names; "/" for none. */
 export function joinPath(names: readonly string[]): string {
@@ -50,10 +50,28 @@ export async function move(c: Client, ids: readonly number[], parent: number, on
   for (const some of batches(ids)) await c.call('/api/move', { method: 'POST', body: { ids: some, parent, on_conflict: onConflict }, signal });
 }
 
-/** Deletes all or nothing, of each thousand. */
-export async function remove(c: Client, ids: readonly number[], signal?: AbortSignal): Promise<void> {
-  for (const some of batches(ids)) await c.call('/api/delete', { method: 'POST', body: { ids: some }, signal });
+/** Deletes all or nothing, of each thousand. Gives the ids that restore takes: none where nothing is kept. */
+export async function remove(c: Client, ids: readonly number[], signal?: AbortSignal): Promise<number[]> {
+  const trash: number[] = [];
+  for (const some of batches(ids)) {
+    const deleted = await c.call<{ trash?: number[] }>('/api/delete', { method: 'POST', body: { ids: some }, signal });
+    trash.push(...(deleted.trash ?? []));
+  }
+  return trash;
 }
+
+/** What was deleted and can be brought back, the latest first. */
+export const trash = (c: Client, after: string, limit = 100, signal?: AbortSignal) =>
+  c.call<Trash>(`/api/trash?${new URLSearchParams({ limit: String(limit), ...(after && { after }) })}`, { signal });
+
+/** Brings back to where it was; a name that is taken there gets a number. */
+export async function restore(c: Client, ids: readonly number[], signal?: AbortSignal): Promise<void> {
+  for (const some of batches(ids)) await c.call('/api/trash/restore', { method: 'POST', body: { ids: some, on_conflict: 'rename' }, signal });
+}
+
+export const purge = (c: Client, ids: readonly number[], signal?: AbortSignal) => c.call<void>('/api/trash/purge', { method: 'POST', body: { ids }, signal });
+
+export const emptyTrash = (c: Client, signal?: AbortSignal) => c.call<void>('/api/trash/empty', { method: 'POST', signal });
 
 /** An address of a file's bytes for elements that ask for them by themselves. */
 export async function contentURL(c: Client, entry: Entry, signal?: AbortSignal): Promise<string> {

@@ -49,3 +49,18 @@ export type AppPassword = { id: number; name: string; read_only: boolean; path: 
 export type Channel = { id: string; messages: number; chunks: number; sealed_bytes: number };
 /** A service that works for the cloud; busy is how many of its places are taken. */
 export type Service = { id: string; type: 'upload' | 'thumbnail'; address: string; busy: number; capacity: number };
+
+/** Something that was deleted; its entry has the name that it had, `path` is the folder that it was in. */
+export type Trashed = {
+  entry: Entry;
+  path: string;
+  deleted_at: string;
+  deleted_by: { id: number; name: string } | null;
+  expires_at: string | null;
+  files: number;
+  folders: number;
+  bytes: number;
+  /** Who asks may delete it for good. */
+  purge: boolean;
+};
+export type Trash = { items: Trashed[]; next: string; days: number };

@@ -30,6 +30,8 @@ export class Cloud {
   services = $state.raw<ReadonlySet<string>>(new Set());
   /** What the services are doing, as far as was told last. */
   load = $state.raw<readonly Service[]>([]);
+  /** Counts the changes that were told: for views that are read anew then. */
+  changes = $state(0);
   /** What all takes that its person sees; not known at first. */
   usage = $state.raw<Sizes | undefined>();
   folder: Folder;
@@ -169,6 +171,7 @@ export class Cloud {
   }
 
   private changed(c: Change): void {
+    this.changes++;
     this.tree.apply(c);
     this.search.changed(c.entry, c.action === 'removed');
     const names = this.folder.apply(c);

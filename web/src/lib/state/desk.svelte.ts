@@ -228,10 +228,12 @@ export class Desk {
   }
 
   async remove(entries: readonly Entry[]): Promise<void> {
-    await api.remove(this.client, entries.map((e) => e.id));
+    const trash = await api.remove(this.client, entries.map((e) => e.id));
     this.selection.clear();
     this.changed();
-    this.cloud.toasts.info(tn(entries.length, '“{name}” is deleted.', '{n} items are deleted.', { name: entries[0]!.name }));
+    const text = tn(entries.length, '“{name}” is deleted.', '{n} items are deleted.', { name: entries[0]!.name });
+    if (trash.length > 0) this.told(text, () => api.restore(this.client, trash));
+    else this.cloud.toasts.info(text);
   }
 
   /** What the folder that is shown is called. */

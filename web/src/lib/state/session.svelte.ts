@@ -5,6 +5,11 @@ import { t } from '../words/words.svelte';
 
 const storageKey = 'discord-cloud-session';
 const serverKey = 'discord-cloud-server';
+const knownKey = 'discord-cloud-servers';
+const mostKnown = 8;
+
+/** A server that was used from here, and the session on it; '' for none. */
+type Known = { server: string; token: string };
 
 export type Stage =
   | { at: 'starting' }
@@ -21,6 +26,9 @@ export class Session {
 
   /** The one-time code of the address that the server printed. */
   code = new URLSearchParams(location.hash.slice(1)).get('setup') ?? '';
+
+  /** Servers that were used from here, the last one first. */
+  known = $state.raw<readonly Known[]>(keptServers());
 
   private renewal: Promise<void> | undefined;
 
@@ -55,10 +63,24 @@ export class Session {
     }
   }
 
-  /** Forgets which server it was, to ask for another one. */
+  /** Asks for another server; the session on this one is kept for a return. */
   leaveServer(): void {
     localStorage.removeItem(serverKey);
     this.stage = { at: 'address', message: '' };
+  }
+
+  /** Drops a server from those that are remembered, with the session on it. */
+  forgetServer(server: string): void {
+    this.keep(this.known.filter((k) => k.server !== server));
+  }
+
+  private keep(known: readonly Known[]): void {
+    this.known = known.slice(0, mostKnown);
+    localStorage.setItem(knownKey, JSON.stringify(this.known));
+  }
+
+  private remember(server: string, token: string): void {
+    this.keep([{ server, token }, ...this.known.filter((k) => k.server !== server)]);
   }
 
   async setUp(code: string, username: string, password: string): Promise<void> {
@@ -95,6 +117,7 @@ export class Session {
 
   forget(message = t('Your session has ended. Please sign in again.')): void {
     localStorage.removeItem(storageKey);
+    this.remember(this.client.server, '');
     this.client.token = '';
     this.stage = { at: 'sign-in', message };
   }
@@ -108,7 +131,7 @@ export class Session {
       this.stage = { at: 'setup', needsCode: status.setup_needs_code };
       return;
     }
-    const token = keptToken(client.server);
+    const token = keptToken(client.server) || (this.known.find((k) => k.server === client.server)?.token ?? '');
     if (!token) {
       this.stage = { at: 'sign-in', message: '' };
       return;
@@ -116,6 +139,8 @@ export class Session {
     client.token = token;
     try {
       const { user } = await account.me(client);
+      this.remember(client.server, token);
+      localStorage.setItem(storageKey, JSON.stringify({ server: client.server, token }));
       this.stage = { at: 'signed-in', user };
     } catch (e) {
       if (!(e instanceof ApiError) || e.code !== 'unauthenticated') throw e;
@@ -125,6 +150,7 @@ export class Session {
   private signedIn({ token, user }: Signed): void {
     this.client.token = token;
     localStorage.setItem(storageKey, JSON.stringify({ server: this.client.server, token }));
+    this.remember(this.client.server, token);
     this.code = '';
     this.stage = { at: 'signed-in', user };
   }
@@ -133,6 +159,15 @@ export class Session {
 /** Whether something answered that is no discord-cloud. */
 function foreign(e: unknown): boolean {
   return e instanceof ApiError && e.code !== 'offline' && e.status < 500 && e.status !== 429;
+}
+
+function keptServers(): Known[] {
+  try {
+    const kept: unknown = JSON.parse(localStorage.getItem(knownKey) ?? '[]');
+    return Array.isArray(kept) ? kept.filter((k): k is Known => typeof k?.server === 'string' && typeof k.token === 'string') : [];
+  } catch {
+    return [];
+  }
 }
 
 function keptToken(server: string): string {

@@ -182,10 +182,12 @@ describe('dialogs', () => {
     render(DeleteDialog, {
       entries: [folder, entry(2, 'a', { size: 1024 })],
       sizes: async () => ({ bytes: 1024, files: 2, folders: 3, types: {} }),
+      kept: Promise.resolve(true),
       ondelete,
       onclose: () => undefined,
     });
     expect(await screen.findByText('4 folders and 3 files, 2.0 KiB')).toBeTruthy();
+    expect(await screen.findByText(/will go to the trash/)).toBeTruthy();
     await userEvent.click(screen.getByRole('button', { name: 'Delete' }));
     expect(ondelete).toHaveBeenCalledOnce();
   });
