@@ -14,6 +14,7 @@ type adminCmd struct {
 	CreateUser      createUserCmd      `cmd:"" help:"Create a user; asks for the password on standard input."`
 	ResetPassword   resetPasswordCmd   `cmd:"" help:"Set a user's password; asks for it on standard input. All sign-ins of the user end."`
 	AppPassword     appPasswordCmd     `cmd:"" help:"Make a password for WebDAV and print it; it is told once. The page lists and revokes them."`
+	User            userCmd            `cmd:"" help:"Close, open and delete accounts, set roles and quotas."`
 	Users           usersCmd           `cmd:"" help:"List the users."`
 	Config          configCmd          `cmd:"" help:"Print the configuration in force, without its secrets."`
 	Thumbnails      thumbnailsCmd      `cmd:"" help:"Show how many thumbnails there are, or have them made again."`
@@ -123,6 +124,9 @@ func (usersCmd) Run(a *app, ctx *runContext) error {
 		role := "user"
 		if u.Administrator {
 			role = "administrator"
+		}
+		if u.Disabled {
+			role = "disabled"
 		}
 		if _, err := fmt.Fprintf(a.stdout, "%-6d %-24s %-14s %s\n", u.ID, u.Name, role, u.CreatedAt.Format("2006-01-02")); err != nil {
 			return err

@@ -21,6 +21,7 @@ import (
 type Admin struct {
 	store *sqlmeta.Store
 	auth  *auth.Service
+	audit *audit.Log
 }
 
 // operator is whoever can run commands beside the database.
@@ -40,8 +41,9 @@ func OpenAdmin(ctx context.Context, dataDir string, url config.Secret, log *slog
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	return &Admin{store: store, auth: auth.New(auth.Options{
-		Store: store, Bus: &event.Bus{}, Log: part(log, "auth"), Audit: &audit.Log{Store: store, Log: part(log, "audit")},
+	written := &audit.Log{Store: store, Log: part(log, "audit")}
+	return &Admin{store: store, audit: written, auth: auth.New(auth.Options{
+		Store: store, Bus: &event.Bus{}, Log: part(log, "auth"), Audit: written,
 	})}, nil
 }
 
@@ -63,11 +65,62 @@ func (a *Admin) CreateUser(ctx context.Context, name, password string, administr
 
 // ResetPassword sets a user's password and ends all sign-ins of the user.
 func (a *Admin) ResetPassword(ctx context.Context, name, password string) error {
+	id, err := a.find(ctx, name)
+	if err != nil {
+		return err
+	}
+	return a.auth.SetPassword(ctx, operator, id, password)
+}
+
+// SetDisabled closes the account of a user, or opens it again: see auth's.
+func (a *Admin) SetDisabled(ctx context.Context, name string, disabled bool) error {
+	id, err := a.find(ctx, name)
+	if err == nil {
+		_, err = a.auth.SetDisabled(ctx, operator, id, disabled)
+	}
+	return err
+}
+
+// SetAdministrator gives a user the role of an administrator, or takes it.
+func (a *Admin) SetAdministrator(ctx context.Context, name string, administrator bool) error {
+	id, err := a.find(ctx, name)
+	if err == nil {
+		_, err = a.auth.SetAdministrator(ctx, operator, id, administrator)
+	}
+	return err
+}
+
+// SetQuota bounds what a user may store; 0 is no bound.
+func (a *Admin) SetQuota(ctx context.Context, name string, bytes, files int64) error {
+	id, err := a.find(ctx, name)
+	if err == nil {
+		tree := &vfs.FS{Store: a.store, Bus: &event.Bus{}, Audit: a.audit}
+		_, err = tree.SetQuota(ctx, operator, id, bytes, files)
+	}
+	return err
+}
+
+// DeleteUser removes an account and gives what it owns to an heir, into his trash
+// if that is wished and keep has one.
+func (a *Admin) DeleteUser(ctx context.Context, name, heir string, trash bool, keep Retention) error {
+	id, err := a.find(ctx, name)
+	if err != nil {
+		return err
+	}
+	to, err := a.find(ctx, heir)
+	if err != nil {
+		return err
+	}
+	a.store.SetRetention(keep)
+	return a.auth.DeleteUser(ctx, operator, id, to, trash)
+}
+
+func (a *Admin) find(ctx context.Context, name string) (cloud.UserID, error) {
 	c, err := a.store.Credentials(ctx, name)
 	if err != nil {
-		return fmt.Errorf("find user %s: %w", name, err)
+		return 0, fmt.Errorf("find user %s: %w", name, err)
 	}
-	return a.auth.SetPassword(ctx, operator, c.ID, password)
+	return c.ID, nil
 }
 
 // AppPassword makes a password for programs of a user, confined to a folder

@@ -57,7 +57,13 @@ var samples = map[string]func(s subject) (target string, body any, on *cloud.Ent
 	"POST /api/users": func(s subject) (string, any, *cloud.Entry) {
 		return "/api/users", record{"username": fmt.Sprintf("n%d", s.n), "password": password}, nil
 	},
-	"GET /api/groups": func(subject) (string, any, *cloud.Entry) { return "/api/groups", nil, nil },
+	"PATCH /api/users/{id}": func(s subject) (string, any, *cloud.Entry) {
+		return account(s, ""), record{"disabled": true}, nil
+	},
+	"POST /api/users/{id}/delete":   func(s subject) (string, any, *cloud.Entry) { return account(s, "/delete"), record{}, nil },
+	"POST /api/users/{id}/password": func(s subject) (string, any, *cloud.Entry) { return account(s, "/password"), nil, nil },
+	"GET /api/accounts":             func(subject) (string, any, *cloud.Entry) { return "/api/accounts", nil, nil },
+	"GET /api/groups":               func(subject) (string, any, *cloud.Entry) { return "/api/groups", nil, nil },
 	"POST /api/groups": func(s subject) (string, any, *cloud.Entry) {
 		return "/api/groups", record{"name": fmt.Sprint("made ", s.n)}, nil
 	},
@@ -220,6 +226,8 @@ var samples = map[string]func(s subject) (target string, body any, on *cloud.Ent
 	"GET /signed-download":          func(s subject) (string, any, *cloud.Entry) { return "/signed-download?", nil, &s.file },
 	"GET /signed-download-metadata": func(s subject) (string, any, *cloud.Entry) { return "/signed-download-metadata?", nil, &s.file },
 }
+
+func account(s subject, path string) string { return fmt.Sprintf("/api/users/%d%s", s.someone, path) }
 
 func group(s subject, path string) string { return fmt.Sprintf("/api/groups/%d%s", s.group, path) }
 

@@ -37,6 +37,7 @@ type Store interface {
 	meta.Groups
 	meta.AppPasswords
 	meta.Links
+	meta.Quotas
 }
 
 // Options are what a Service stands on. Store and Bus are needed.
@@ -75,7 +76,7 @@ type Service struct {
 	linkSigner *signer // of what the openers of links get
 
 	setupCode string
-	hasUsers  atomic.Bool // once true it stays true: accounts are not removed
+	hasUsers  atomic.Bool // once true it stays true: the last administrator stays
 
 	touching sync.Map // ids of sessions that are being touched
 	tickets  tickets

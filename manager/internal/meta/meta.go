@@ -79,6 +79,18 @@ type Accounts interface {
 	// SetPassword replaces the password and ends all sessions of the user,
 	// whose ids it returns. The user's app passwords go with them.
 	SetPassword(ctx context.Context, id cloud.UserID, password string) ([]string, error)
+	// SetDisabled closes an account, which ends all its sessions and app passwords
+	// for good, or opens it again. ErrDenied for the last administrator.
+	SetDisabled(ctx context.Context, id cloud.UserID, disabled bool) (cloud.User, error)
+	// SetAdministrator gives an account the role or takes it, which ends all its
+	// sessions. ErrDenied for the last administrator.
+	SetAdministrator(ctx context.Context, id cloud.UserID, administrator bool) (cloud.User, error)
+	// DeleteUser removes an account with all that is its own in one transaction:
+	// sessions, shares with it, uploads under way. What it owns becomes the heir's,
+	// with the shares; with discard it is deleted then, as by Delete, but for folders
+	// that hold what others own. ErrDenied for the last administrator, ErrInvalid if
+	// the heir is the account, ErrFull if he has no room and nothing is discarded.
+	DeleteUser(ctx context.Context, id, heir cloud.UserID, discard bool) (Deleted, error)
 	// Rehash replaces the stored form of an unchanged password, if it still is
 	// old; sessions stay.
 	Rehash(ctx context.Context, id cloud.UserID, old, password string) error
