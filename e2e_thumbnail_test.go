@@ -115,7 +115,9 @@ func needVips(t *testing.T) {
 }
 
 func thumbnailsEndToEnd(t *testing.T, where, format string, decode func(io.Reader) (image.Image, error)) {
-	s := startServe(t, map[string]string{"THUMBNAIL_STORE": where, "THUMBNAIL_FORMAT": format})
+	// What is replaced or deleted is gone at once: a trash and versions would
+	// keep it, and its thumbnails with it.
+	s := startServe(t, map[string]string{"THUMBNAIL_STORE": where, "THUMBNAIL_FORMAT": format, "TRASH_DAYS": "0", "VERSIONS": "0"})
 	c := setUp(t, s.base)
 	c.servicesReady(3)
 	c.connect()
