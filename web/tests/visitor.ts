@@ -1,7 +1,7 @@
 /** Somebody with a browser: what people do on the page, by role and name. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import type { Browser, BrowserContext, CDPSession, Locator, Page } from 'playwright-core';
+import type { Browser, BrowserContext, CDPSession, FileChooser, Locator, Page } from 'playwright-core';
 import { chromium } from 'playwright-core';
 
 export function launch(): Promise<Browser> {
@@ -123,7 +123,7 @@ export class Visitor {
     return this.page.getByRole('button', { name: `${how} finished` });
   }
 
-  async pick(files: string | string[]): Promise<void> {
+  async pick(files: Parameters<FileChooser['setFiles']>[0]): Promise<void> {
     await this.page.keyboard.press('Escape'); // the buttons of a selection stand in the place of these
     const [chooser] = await Promise.all([this.page.waitForEvent('filechooser'), this.button('Upload files').click()]);
     await chooser.setFiles(files);

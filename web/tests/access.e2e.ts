@@ -1,0 +1,152 @@
+/** The page for who does not see it, or not well: axe finds nothing serious in any view, in both themes, at a desk and on a phone. */
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import type { Browser } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { code, csv, markdown, pdf, png, wav, zip } from './samples';
+import { Server } from './server';
+import { launch, Visitor } from './visitor';
+
+let server: Server;
+let browser: Browser;
+let axe: string;
+
+const samples: Record<string, Buffer | string> = {
+  'dawn.png': png(90, 56),
+  'notes.md': markdown,
+  'interview.wav': wav(1),
+  'main.go': code,
+  'weather.csv': csv,
+  'paper.pdf': pdf(['Page one']),
+  'sources.zip': zip({ 'a.txt': 'a' }),
+  'letter.docx': Buffer.alloc(40, 3),
+};
+
+beforeAll(async () => {
+  axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+  [server, browser] = await Promise.all([Server.start(), launch()]);
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+type Finding = { id: string; impact: string; nodes: { target: string[]; failureSummary: string }[] };
+
+/** What axe says about the page as it is now: all that it knows, or only about contrast. */
+async function findings(v: Visitor, rules: 'all' | 'contrast' = 'all'): Promise<string[]> {
+  // What moves in is half transparent on its way.
+  await v.page.evaluate(() => Promise.all(document.getAnimations().map((a) => a.finished.catch(() => undefined))));
+  // By the debugger: the page's own policy lets nobody evaluate text.
+  const devtools = await v.context.newCDPSession(v.page);
+  const run = async (expression: string) => {
+    const { result, exceptionDetails } = await devtools.send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true });
+    if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
+    return result.value as unknown;
+  };
+  if (!(await run('typeof axe === "object"'))) await run(`${axe}; undefined`);
+  const options = { resultTypes: ['violations'], ...(rules === 'contrast' && { runOnly: ['color-contrast'] }) };
+  const found = JSON.parse((await run(`axe.run(${JSON.stringify(options)}).then((r) => JSON.stringify(r.violations))`)) as string) as Finding[];
+  await devtools.detach();
+  return found.filter((f) => f.impact === 'serious' || f.impact === 'critical').flatMap((f) => f.nodes.map((n) => `${f.id}: ${n.target.join(' ')}: ${n.failureSummary}`));
+}
+
+const desk = { width: 1280, height: 800 };
+const phone = { width: 360, height: 740 };
+
+/** What was found so far, with the view that it is in: all of it is told together. */
+const serious: string[] = [];
+afterEach(() => expect(serious.splice(0)).toEqual([]));
+
+/** Looks at a view as it is at a desk and on a phone, in both themes. */
+async function clean(v: Visitor, view: string, sizes = [desk, phone]): Promise<void> {
+  for (const size of sizes) {
+    if (sizes.length > 1) await v.page.setViewportSize(size);
+    for (const [colorScheme, rules] of [['light', 'all'], ['dark', 'contrast']] as const) {
+      await v.page.emulateMedia({ colorScheme });
+      serious.push(...(await findings(v, rules)).map((f) => `${view}, ${colorScheme}, ${size.width}: ${f}`));
+    }
+  }
+  await v.page.emulateMedia({ colorScheme: 'light' });
+  if (sizes.length > 1) await v.page.setViewportSize(desk);
+}
+
+test('what is wrong is found', async () => {
+  const v = await Visitor.come(browser);
+  await v.page.goto(server.setupURL);
+  await v.page.getByRole('heading', { name: 'Welcome to discord-cloud' }).waitFor();
+  await clean(v, 'set-up');
+  await v.page.evaluate(() => {
+    const p = document.createElement('p');
+    p.textContent = 'hard to read';
+    p.style.color = '#ccc';
+    p.style.background = '#fff';
+    document.body.append(p, document.createElement('button'));
+  });
+  const found = (await findings(v)).map((f) => f.split(':')[0]);
+  expect(found).toEqual(expect.arrayContaining(['color-contrast', 'button-name']));
+  await v.setUp(server.setupURL);
+  await v.pick(Object.entries(samples).map(([name, content]) => ({ name, mimeType: '', buffer: Buffer.from(content) })));
+  await v.finished('8 uploads').waitFor();
+  expect(v.errors).toEqual([]);
+  await v.context.close();
+});
+
+let v: Visitor;
+
+test('signing in, the list, tiles, a menu, settings and keys', { timeout: 90_000 }, async () => {
+  v = await Visitor.come(browser, { viewport: desk, reducedMotion: 'reduce' });
+  await v.page.goto(server.url);
+  await v.page.getByRole('heading', { name: 'Sign in' }).waitFor();
+  await clean(v, 'sign in');
+  await v.signIn(server.url, 'ada', 'correct horse');
+  await v.row('paper.pdf').waitFor();
+  await clean(v, 'list');
+  await v.button('Show as tiles').click();
+  await v.button('Show as list').waitFor();
+  await clean(v, 'tiles');
+  await v.button('Show as list').click();
+  await v.button('Account of ada').click();
+  await v.page.getByRole('menuitem', { name: 'Settings…' }).waitFor();
+  await clean(v, 'account menu', [desk]);
+  await v.page.getByRole('menuitem', { name: 'Settings…' }).click();
+  const settings = v.dialog('Settings');
+  for (const tab of await settings.getByRole('tab').all()) {
+    await tab.click();
+    await settings.getByText('Loading…').waitFor({ state: 'detached' });
+    await clean(v, `settings, ${await tab.textContent()}`);
+  }
+  await v.page.keyboard.press('Escape');
+  await v.page.keyboard.press('?');
+  await v.dialog('Keyboard shortcuts').waitFor();
+  await clean(v, 'keys');
+  await v.page.keyboard.press('Escape');
+});
+
+test('every kind of preview, its details, and uploads', { timeout: 120_000 }, async () => {
+  for (const name of Object.keys(samples)) {
+    await v.page.goto(`${server.url}/files?view=${encodeURIComponent(name)}`);
+    const viewer = v.page.getByRole('dialog', { name, exact: true });
+    await viewer.getByRole('button', { name: 'Download' }).first().waitFor();
+    await viewer.getByText('Loading…').waitFor({ state: 'detached' });
+    if (name === 'paper.pdf') await viewer.getByText('Page one').waitFor();
+    if (name === 'dawn.png') await v.page.keyboard.press('i');
+    await clean(v, name);
+  }
+  await v.page.goto(`${server.url}/files/none`);
+  await v.page.getByRole('heading', { name: 'This folder is not there' }).waitFor();
+  await clean(v, 'a folder that is not there');
+  await v.page.goto(`${server.url}/files`);
+  await v.row('paper.pdf').waitFor();
+  await v.throttle(1 << 20);
+  await v.pick([{ name: 'film.bin', mimeType: '', buffer: Buffer.alloc(6 << 20) }, { name: 'main.go', mimeType: '', buffer: Buffer.from('x') }]);
+  await v.dialog('is there already').waitFor();
+  await clean(v, 'a question about a name');
+  await v.page.keyboard.press('Escape');
+  await v.button('Pause film.bin').click();
+  await v.upload('film.bin').getByText('Paused').waitFor();
+  await clean(v, 'uploads');
+  await v.button('Cancel film.bin').click();
+  await v.upload('film.bin').getByText('Cancelled').waitFor();
+});
