@@ -145,7 +145,7 @@ test('every kind of preview, its details, and uploads', { timeout: 120_000 }, as
   await clean(v, 'a folder that is not there');
   await v.page.goto(`${server.url}/files`);
   await v.row('paper.pdf').waitFor();
-  await v.throttle(1 << 20);
+  await v.throttle(1 << 17); // slow enough to be looked at
   await v.pick([{ name: 'film.bin', mimeType: '', buffer: Buffer.alloc(6 << 20) }, { name: 'main.go', mimeType: '', buffer: Buffer.from('x') }]);
   await v.dialog('is there already').waitFor();
   await clean(v, 'a question about a name');
