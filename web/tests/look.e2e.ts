@@ -170,6 +170,7 @@ test('a photo tells when and with what it was taken', async () => {
   }, soon);
   await ada.row('photo.jpg').dblclick();
   const photo = viewer('photo.jpg');
+  await photo.getByRole('img', { name: 'photo.jpg' }).waitFor();
   await ada.page.keyboard.press('i');
   const details = photo.getByRole('complementary', { name: 'Details' });
   await details.getByText('640 × 360').waitFor();
