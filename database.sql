@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS schema_version (
 
 DO $$
 BEGIN
-	IF EXISTS (SELECT 1 FROM schema_version WHERE version > 10) THEN
+	IF EXISTS (SELECT 1 FROM schema_version WHERE version > 11) THEN
 		RAISE EXCEPTION 'the database has newer tables than this file makes';
 	END IF;
 	IF (SELECT MAX(version) FROM schema_version) < 9 THEN
@@ -253,6 +253,7 @@ CREATE TABLE IF NOT EXISTS uploads (
 	created_at  BIGINT           NOT NULL,
 	touched_at  BIGINT           NOT NULL,
 	ended_at    BIGINT,
+	manager     TEXT COLLATE "C" NOT NULL DEFAULT '',
 	CONSTRAINT uploads_object UNIQUE (object_id),
 	CONSTRAINT uploads_state CHECK (state IN ('running', 'waiting', 'done', 'failed', 'aborted')),
 	CONSTRAINT uploads_size CHECK (size >= 0 AND part_size > 0)
@@ -520,6 +521,61 @@ CREATE TABLE IF NOT EXISTS identities (
 );
 CREATE INDEX IF NOT EXISTS identities_by_user ON identities (user_id);
 
+-- Managers that share the database. beat goes up while one lives; keys is the
+-- SHA-256 over the secrets that all of them have to have.
+CREATE TABLE IF NOT EXISTS managers (
+	id        TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+	beat      BIGINT           NOT NULL,
+	keys      TEXT COLLATE "C" NOT NULL,
+	joined_at BIGINT           NOT NULL
+);
+
+-- Who does what only one may do. epoch goes up with each new holder, and stays
+-- when manager is '', nobody.
+CREATE TABLE IF NOT EXISTS leases (
+	name    TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+	manager TEXT COLLATE "C" NOT NULL,
+	epoch   BIGINT           NOT NULL
+);
+
+-- What managers tell each other. Numbers have no gaps and become visible in
+-- their order: whoever writes one holds the row of news_head until it is.
+CREATE TABLE IF NOT EXISTS news_head (
+	id   BIGINT           NOT NULL PRIMARY KEY,
+	last BIGINT           NOT NULL,
+	CONSTRAINT news_head_one CHECK (id = 1)
+);
+CREATE TABLE IF NOT EXISTS news (
+	id      BIGINT           NOT NULL PRIMARY KEY,
+	manager TEXT COLLATE "C" NOT NULL,
+	payload TEXT COLLATE "C" NOT NULL,
+	at      BIGINT           NOT NULL
+);
+CREATE INDEX IF NOT EXISTS news_by_at ON news (at);
+
+-- Guesses, by the SHA-256 of what they are counted for. After ends_at a row
+-- counts no more.
+CREATE TABLE IF NOT EXISTS attempts (
+	name     TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+	tries    BIGINT           NOT NULL,
+	until_at BIGINT           NOT NULL,
+	ends_at  BIGINT           NOT NULL
+);
+CREATE INDEX IF NOT EXISTS attempts_by_end ON attempts (ends_at);
+
+-- Tickets of managers that share the database, by the SHA-256 of their text.
+CREATE TABLE IF NOT EXISTS tickets (
+	sum        BYTEA            NOT NULL PRIMARY KEY,
+	purpose    TEXT COLLATE "C" NOT NULL,
+	user_id    BIGINT           NOT NULL,
+	session    TEXT COLLATE "C" NOT NULL,
+	entry_id   BIGINT           NOT NULL,
+	expires_at BIGINT           NOT NULL,
+	used       BOOLEAN          NOT NULL
+);
+CREATE INDEX IF NOT EXISTS tickets_by_session ON tickets (session, used, expires_at);
+CREATE INDEX IF NOT EXISTS tickets_by_expiry ON tickets (expires_at);
+
 -- Only the manager, as the tables' owner, reads and writes. Supabase opens new
 -- tables to the roles behind its public API: here nothing is theirs.
 DO $$
@@ -527,7 +583,7 @@ DECLARE
 	one  TEXT;
 	role TEXT;
 BEGIN
-	FOREACH one IN ARRAY ARRAY['schema_version', 'users', 'sessions', 'objects', 'entries', 'shares', 'chunks', 'uploads', 'keys', 'app_passwords', 'properties', 'locks', 'thumbnails', 'user_groups', 'group_members', 'group_shares', 'space', 'audit', 'audit_head', 'activity', 'trash', 'versions', 'deletions', 'orphans', 'jobs', 'stars', 'commits', 'links', 'link_uses', 'invitations', 'invitation_groups', 'addresses', 'single_links', 'identities'] LOOP
+	FOREACH one IN ARRAY ARRAY['schema_version', 'users', 'sessions', 'objects', 'entries', 'shares', 'chunks', 'uploads', 'keys', 'app_passwords', 'properties', 'locks', 'thumbnails', 'user_groups', 'group_members', 'group_shares', 'space', 'audit', 'audit_head', 'activity', 'trash', 'versions', 'deletions', 'orphans', 'jobs', 'stars', 'commits', 'links', 'link_uses', 'invitations', 'invitation_groups', 'addresses', 'single_links', 'identities', 'managers', 'leases', 'news_head', 'news', 'attempts', 'tickets'] LOOP
 		EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', one);
 		EXECUTE format('REVOKE ALL ON TABLE %I FROM PUBLIC', one);
 		FOREACH role IN ARRAY ARRAY['anon', 'authenticated'] LOOP
@@ -539,6 +595,6 @@ BEGIN
 END
 $$;
 
-INSERT INTO schema_version (version, applied_at) VALUES (10, (extract(epoch FROM now()) * 1000000)::bigint) ON CONFLICT DO NOTHING;
+INSERT INTO schema_version (version, applied_at) VALUES (11, (extract(epoch FROM now()) * 1000000)::bigint) ON CONFLICT DO NOTHING;
 
 COMMIT;

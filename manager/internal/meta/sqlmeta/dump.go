@@ -14,7 +14,7 @@ import (
 )
 
 // passed over in archives: what belongs to one database, not to what is kept.
-var notArchived = []string{versionTable, commitsTable}
+var notArchived = []string{versionTable, commitsTable, "managers", "leases", "news_head", "news", "attempts", "tickets"}
 
 const commitsTable = "commits"
 
