@@ -20,6 +20,7 @@ type Store interface {
 	Accounts
 	Groups
 	AppPasswords
+	Factors
 	Links
 	Tree
 	Stars
