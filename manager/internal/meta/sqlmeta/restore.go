@@ -149,7 +149,11 @@ func (s *Store) loadTable(ctx context.Context, a *archiveReader, t *tableHead) e
 			return err
 		}
 		if len(batch) == most || row == nil && len(batch) > 0 {
-			if err := s.update(ctx, func(tx querier) error { return insertRows(ctx, tx, t, batch) }); err != nil {
+			err := s.update(ctx, func(tx querier) error { return insertRows(ctx, tx, t, batch) })
+			if kind := cloud.KindOf(err); kind == cloud.ErrExists || kind == cloud.ErrInvalid {
+				return damagedArchive(err) // no database holds such rows; the sum at the end would have told, too
+			}
+			if err != nil {
 				return err
 			}
 			batch = batch[:0]
