@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS schema_version (
 
 DO $$
 BEGIN
-	IF EXISTS (SELECT 1 FROM schema_version WHERE version > 12) THEN
+	IF EXISTS (SELECT 1 FROM schema_version WHERE version > 13) THEN
 		RAISE EXCEPTION 'the database has newer tables than this file makes';
 	END IF;
 	IF (SELECT MAX(version) FROM schema_version) < 12 THEN
@@ -153,15 +153,17 @@ CREATE INDEX IF NOT EXISTS group_shares_by_group ON group_shares (group_id);
 CREATE INDEX IF NOT EXISTS group_shares_by_owner ON group_shares (owner_id);
 
 -- What users have, and may have at most (0: no bound). User 0 stands for all
--- together, with what nobody owns.
+-- together, with what nobody owns, and user -1 has the bounds of those without
+-- bounds of their own.
 CREATE TABLE IF NOT EXISTS space (
 	user_id    BIGINT NOT NULL PRIMARY KEY,
 	used_bytes BIGINT NOT NULL DEFAULT 0,
 	used_files BIGINT NOT NULL DEFAULT 0,
 	most_bytes BIGINT NOT NULL DEFAULT 0,
-	most_files BIGINT NOT NULL DEFAULT 0
+	most_files BIGINT NOT NULL DEFAULT 0,
+	own        BOOLEAN NOT NULL DEFAULT FALSE
 );
-INSERT INTO space (user_id) VALUES (0) ON CONFLICT DO NOTHING;
+INSERT INTO space (user_id, own) VALUES (0, TRUE) ON CONFLICT DO NOTHING;
 
 -- What was done, by whom. Rows are added and never changed; sum is the SHA-256
 -- over the row and the sum of the row before it, and audit_head has the last.
@@ -617,6 +619,17 @@ CREATE TABLE IF NOT EXISTS spent_challenges (
 );
 CREATE INDEX IF NOT EXISTS spent_challenges_by_expiry ON spent_challenges (expires_at);
 
+-- Services that administrators do not let work as they would.
+CREATE TABLE IF NOT EXISTS service_standings (
+	type     TEXT COLLATE "C" NOT NULL,
+	name     TEXT COLLATE "C" NOT NULL,
+	standing TEXT COLLATE "C" NOT NULL,
+	user_id  BIGINT           NOT NULL,
+	set_at   BIGINT           NOT NULL,
+	PRIMARY KEY (type, name),
+	CONSTRAINT service_standings_known CHECK (standing IN ('draining', 'revoked'))
+);
+
 -- Only the manager, as the tables' owner, reads and writes. Supabase opens new
 -- tables to the roles behind its public API: here nothing is theirs.
 DO $$
@@ -624,7 +637,7 @@ DECLARE
 	one  TEXT;
 	role TEXT;
 BEGIN
-	FOREACH one IN ARRAY ARRAY['schema_version', 'users', 'sessions', 'objects', 'entries', 'shares', 'chunks', 'uploads', 'keys', 'app_passwords', 'properties', 'locks', 'thumbnails', 'user_groups', 'group_members', 'group_shares', 'space', 'audit', 'audit_head', 'activity', 'trash', 'versions', 'deletions', 'orphans', 'jobs', 'stars', 'commits', 'links', 'link_uses', 'invitations', 'invitation_groups', 'addresses', 'single_links', 'identities', 'managers', 'leases', 'news_head', 'news', 'attempts', 'tickets', 'totps', 'passkeys', 'recovery_codes', 'spent_challenges'] LOOP
+	FOREACH one IN ARRAY ARRAY['schema_version', 'users', 'sessions', 'objects', 'entries', 'shares', 'chunks', 'uploads', 'keys', 'app_passwords', 'properties', 'locks', 'thumbnails', 'user_groups', 'group_members', 'group_shares', 'space', 'audit', 'audit_head', 'activity', 'trash', 'versions', 'deletions', 'orphans', 'jobs', 'stars', 'commits', 'links', 'link_uses', 'invitations', 'invitation_groups', 'addresses', 'single_links', 'identities', 'managers', 'leases', 'news_head', 'news', 'attempts', 'tickets', 'totps', 'passkeys', 'recovery_codes', 'spent_challenges', 'service_standings'] LOOP
 		EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', one);
 		EXECUTE format('REVOKE ALL ON TABLE %I FROM PUBLIC', one);
 		FOREACH role IN ARRAY ARRAY['anon', 'authenticated'] LOOP
@@ -636,6 +649,6 @@ BEGIN
 END
 $$;
 
-INSERT INTO schema_version (version, applied_at) VALUES (12, (extract(epoch FROM now()) * 1000000)::bigint) ON CONFLICT DO NOTHING;
+INSERT INTO schema_version (version, applied_at) VALUES (13, (extract(epoch FROM now()) * 1000000)::bigint) ON CONFLICT DO NOTHING;
 
 COMMIT;
