@@ -34,8 +34,12 @@ web/dist/index.html: web/node_modules/.package-lock.json $(PAGE_SOURCES)
 
 test: lint test-go test-web test-browser $(SOAK) vuln
 
+# SQLite is C that was translated to Go, with a memory of its own: watching it
+# for races and pointers finds nothing of ours and takes four fifths of the time.
+RACE := -race -gcflags='modernc.org/...=-d=checkptr=0 -race=false'
+
 test-go: page
-	$(GO) test -race -timeout 15m ./...
+	$(GO) test $(RACE) -timeout 15m ./...
 
 test-web: web/node_modules/.package-lock.json
 	cd web && $(NPM) run --silent check && $(NPM) test --silent
