@@ -1,15 +1,13 @@
 /** The page for who does not see it, or not well: axe finds nothing serious in any view, in both themes, at a desk and on a phone. */
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { findings } from './axe';
 import { code, csv, markdown, pdf, png, wav, zip } from './samples';
 import { Server } from './server';
 import { launch, Visitor } from './visitor';
 
 let server: Server;
 let browser: Browser;
-let axe: string;
 
 const samples: Record<string, Buffer | string> = {
   'dawn.png': png(90, 56),
@@ -23,7 +21,6 @@ const samples: Record<string, Buffer | string> = {
 };
 
 beforeAll(async () => {
-  axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
   [server, browser] = await Promise.all([Server.start(), launch()]);
 });
 
@@ -31,29 +28,6 @@ afterAll(async () => {
   await browser?.close();
   await server?.close();
 });
-
-type Finding = { id: string; impact: string; nodes: { target: string[]; failureSummary: string }[] };
-
-/** What axe says about the page as it is now: all that it knows, or only about contrast. */
-async function findings(v: Visitor, rules: 'all' | 'contrast' = 'all'): Promise<string[]> {
-  // What moves in is half transparent on its way.
-  await v.page.evaluate(async () => {
-    for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame); // another theme begins with the next one
-    await Promise.all(document.getAnimations().map((a) => a.finished.catch(() => undefined)));
-  });
-  // By the debugger: the page's own policy lets nobody evaluate text.
-  const devtools = await v.context.newCDPSession(v.page);
-  const run = async (expression: string) => {
-    const { result, exceptionDetails } = await devtools.send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true });
-    if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
-    return result.value as unknown;
-  };
-  if (!(await run('typeof axe === "object"'))) await run(`${axe}; undefined`);
-  const options = { resultTypes: ['violations'], ...(rules === 'contrast' && { runOnly: ['color-contrast'] }) };
-  const found = JSON.parse((await run(`axe.run(${JSON.stringify(options)}).then((r) => JSON.stringify(r.violations))`)) as string) as Finding[];
-  await devtools.detach();
-  return found.filter((f) => f.impact === 'serious' || f.impact === 'critical').flatMap((f) => f.nodes.map((n) => `${f.id}: ${n.target.join(' ')}: ${n.failureSummary}`));
-}
 
 const desk = { width: 1280, height: 800 };
 const phone = { width: 360, height: 740 };
