@@ -1,5 +1,4 @@
 import { mount } from 'svelte';
-import App from './App.svelte';
 import './app.css';
 import { keptTheme, wear } from './lib/state/theme';
 import { preferred, speak } from './lib/words/words.svelte';
@@ -7,7 +6,10 @@ import { preferred, speak } from './lib/words/words.svelte';
 const target = document.getElementById('app');
 if (!target) throw new Error('index.html has no #app');
 wear(keptTheme());
+// Who opens a link gets a page of his own, and none of the other's scripts.
+const page = location.pathname.startsWith('/s/') ? import('./routes/LinkPage.svelte') : import('./App.svelte');
 // Without its table the page speaks English.
 void speak(preferred())
   .catch(() => undefined)
-  .then(() => mount(App, { target }));
+  .then(() => page)
+  .then(({ default: Page }) => mount(Page, { target }));

@@ -1,6 +1,7 @@
 import { ApiError, explain, patiently } from '../api/client';
 import * as api from '../api/entries';
 import type { Carried } from '../attach/carry';
+import { saveAs } from '../attach/save';
 import type { Conflict, Entry, Place } from '../api/types';
 import { tn, t } from '../words/words.svelte';
 import type { Cloud } from './cloud.svelte';
@@ -90,21 +91,14 @@ export class Desk {
   async download(entries: readonly Entry[]): Promise<void> {
     const parent = entries[0]?.parent ?? 0;
     if (entries.length > 1 && entries.length <= api.mostPicked && entries.every((e) => e.parent === parent)) {
-      await this.attempt(async () => this.fetch(await api.selectionURL(this.client, parent, entries), `${this.placeName()}.zip`));
+      await this.attempt(async () => saveAs(await api.selectionURL(this.client, parent, entries), `${this.placeName()}.zip`));
       return;
     }
     for (const entry of entries) {
-      await this.attempt(async () => this.fetch(await api.downloadURL(this.client, entry), entry.kind === 'folder' ? `${entry.name}.zip` : entry.name));
+      await this.attempt(async () => saveAs(await api.downloadURL(this.client, entry), entry.kind === 'folder' ? `${entry.name}.zip` : entry.name));
       // Browsers drop downloads that begin in the same moment.
       if (entries.length > 1) await new Promise((resolve) => setTimeout(resolve, 400));
     }
-  }
-
-  private fetch(address: string, name: string): void {
-    const a = document.createElement('a');
-    a.href = address;
-    a.download = name;
-    a.click();
   }
 
   async publish(entries: readonly Entry[], on: boolean): Promise<void> {

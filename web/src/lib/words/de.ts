@@ -1,5 +1,8 @@
 /** Deutsch. The keys are what the page says in English. */
+import { germanLinks } from './de.links';
+
 export const german = {
+  ...germanLinks,
   'A name cannot have a “/” in it.': 'Ein Name kann kein „/“ enthalten.',
   'A new upload service has joined. Load the page again to use it.': 'Ein neuer Upload-Dienst ist dazugekommen. Lade die Seite neu, um ihn zu nutzen.',
   'A range': 'Einen Bereich',
