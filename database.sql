@@ -16,10 +16,10 @@ CREATE TABLE IF NOT EXISTS schema_version (
 
 DO $$
 BEGIN
-	IF EXISTS (SELECT 1 FROM schema_version WHERE version > 13) THEN
+	IF EXISTS (SELECT 1 FROM schema_version WHERE version > 14) THEN
 		RAISE EXCEPTION 'the database has newer tables than this file makes';
 	END IF;
-	IF (SELECT MAX(version) FROM schema_version) < 12 THEN
+	IF (SELECT MAX(version) FROM schema_version) < 14 THEN
 		RAISE EXCEPTION 'the database has older tables: the manager brings them up to date when it starts';
 	END IF;
 END
@@ -630,6 +630,23 @@ CREATE TABLE IF NOT EXISTS service_standings (
 	CONSTRAINT service_standings_known CHECK (standing IN ('draining', 'revoked'))
 );
 
+-- What lies below a folder, in all levels: kept with each change, so that a
+-- folder's size is some rows to read, however much there is. seen_by is who comes
+-- to see it from that folder without a share: everybody (0), only the user who
+-- owns what is not public on the way, or nobody (-1). Folders have the type ''.
+-- What is here is in the folder itself.
+CREATE TABLE IF NOT EXISTS totals (
+	folder_id BIGINT           NOT NULL REFERENCES entries (id) ON DELETE CASCADE,
+	seen_by   BIGINT           NOT NULL,
+	type      TEXT COLLATE "C" NOT NULL,
+	files     BIGINT           NOT NULL,
+	folders   BIGINT           NOT NULL,
+	bytes     BIGINT           NOT NULL,
+	files_here   BIGINT        NOT NULL,
+	folders_here BIGINT        NOT NULL,
+	PRIMARY KEY (folder_id, seen_by, type)
+);
+
 -- Only the manager, as the tables' owner, reads and writes. Supabase opens new
 -- tables to the roles behind its public API: here nothing is theirs.
 DO $$
@@ -637,7 +654,7 @@ DECLARE
 	one  TEXT;
 	role TEXT;
 BEGIN
-	FOREACH one IN ARRAY ARRAY['schema_version', 'users', 'sessions', 'objects', 'entries', 'shares', 'chunks', 'uploads', 'keys', 'app_passwords', 'properties', 'locks', 'thumbnails', 'user_groups', 'group_members', 'group_shares', 'space', 'audit', 'audit_head', 'activity', 'trash', 'versions', 'deletions', 'orphans', 'jobs', 'stars', 'commits', 'links', 'link_uses', 'invitations', 'invitation_groups', 'addresses', 'single_links', 'identities', 'managers', 'leases', 'news_head', 'news', 'attempts', 'tickets', 'totps', 'passkeys', 'recovery_codes', 'spent_challenges', 'service_standings'] LOOP
+	FOREACH one IN ARRAY ARRAY['schema_version', 'users', 'sessions', 'objects', 'entries', 'shares', 'chunks', 'uploads', 'keys', 'app_passwords', 'properties', 'locks', 'thumbnails', 'user_groups', 'group_members', 'group_shares', 'space', 'audit', 'audit_head', 'activity', 'trash', 'versions', 'deletions', 'orphans', 'jobs', 'stars', 'commits', 'links', 'link_uses', 'invitations', 'invitation_groups', 'addresses', 'single_links', 'identities', 'managers', 'leases', 'news_head', 'news', 'attempts', 'tickets', 'totps', 'passkeys', 'recovery_codes', 'spent_challenges', 'service_standings', 'totals'] LOOP
 		EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', one);
 		EXECUTE format('REVOKE ALL ON TABLE %I FROM PUBLIC', one);
 		FOREACH role IN ARRAY ARRAY['anon', 'authenticated'] LOOP
@@ -649,6 +666,6 @@ BEGIN
 END
 $$;
 
-INSERT INTO schema_version (version, applied_at) VALUES (13, (extract(epoch FROM now()) * 1000000)::bigint) ON CONFLICT DO NOTHING;
+INSERT INTO schema_version (version, applied_at) VALUES (14, (extract(epoch FROM now()) * 1000000)::bigint) ON CONFLICT DO NOTHING;
 
 COMMIT;

@@ -30,6 +30,16 @@ func tellMove(ctx context.Context, tx querier, by cloud.UserID, r meta.MoveResul
 	return tell(ctx, tx, by, meta.ActivityMovedIn, r.After, "", now)
 }
 
+// belowFolder is the folders at and below folder ?2 that the viewer sees. ?3 tells
+// whether a share lets him see everything there; what is granted on the way is
+// carried along.
+const belowFolder = `tree (id, granted) AS (
+		SELECT e.id, CASE WHEN ?3 THEN 1 ELSE 0 END FROM entries e WHERE e.id = ?2
+		UNION
+		SELECT e.id, CASE WHEN t.granted = 1 OR ?1 <> -1 AND ` + granted + ` THEN 1 ELSE 0 END
+			FROM tree t CROSS JOIN entries e INDEXED BY entries_by_type
+			ON e.parent_id = t.id AND e.kind = 'folder' WHERE t.granted = 1 OR ` + visible + `)`
+
 // thisFolder is in place of belowFolder where only the folder itself counts.
 const thisFolder = `tree (id, granted) AS (SELECT e.id, CASE WHEN ?3 THEN 1 ELSE 0 END FROM entries e WHERE e.id = ?2)`
 

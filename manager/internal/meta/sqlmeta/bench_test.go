@@ -43,6 +43,11 @@ func crowded(b *testing.B, n int) (s *Store, big, tree cloud.EntryID) {
 			b.Fatal(err)
 		}
 	}
+	if err := s.update(ctx, func(tx querier) error {
+		return recount(ctx, tx, foldersFrom, cloud.Root, meta.MaxDepth, true)
+	}); err != nil {
+		b.Fatal(err)
+	}
 	return s, folders["big"], folders["tree"]
 }
 

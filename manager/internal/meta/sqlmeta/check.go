@@ -48,6 +48,14 @@ var findings = []struct {
 		WHERE w.files <> COALESCE(s.used_files, 0) OR w.bytes <> COALESCE(s.used_bytes, 0)`},
 	{"user %v has nothing, counted are %v files and %v bytes", `SELECT s.user_id, s.used_files, s.used_bytes
 		FROM space s WHERE (s.used_files <> 0 OR s.used_bytes <> 0) AND s.user_id NOT IN (SELECT w.id FROM (` + stored + `) w)`},
+	{"folder %v has %v files, %v folders and %v bytes of one sort below it, its totals say otherwise", counted + `SELECT c.folder_id,
+			CAST(c.files AS BIGINT), CAST(c.folders AS BIGINT), CAST(c.bytes AS BIGINT)
+		FROM counted c LEFT JOIN totals t ON t.folder_id = c.folder_id AND t.seen_by = c.seen_by AND t.type = c.type
+		WHERE t.folder_id IS NULL OR t.files <> c.files OR t.folders <> c.folders OR t.bytes <> c.bytes
+			OR t.files_here <> c.files_here OR t.folders_here <> c.folders_here`},
+	{"folder %v has totals of what is not below it", counted + `SELECT t.folder_id
+		FROM totals t LEFT JOIN counted c ON c.folder_id = t.folder_id AND c.seen_by = t.seen_by AND c.type = t.type
+		WHERE c.folder_id IS NULL`},
 	{"a share of entry %v names another owner", `SELECT g.entry_id FROM (
 			SELECT entry_id, owner_id FROM shares UNION ALL SELECT entry_id, owner_id FROM group_shares) g
 		JOIN entries e ON e.id = g.entry_id WHERE COALESCE(e.owner_id, 0) <> COALESCE(g.owner_id, 0)`},
@@ -58,6 +66,20 @@ var findings = []struct {
 			SELECT e.id FROM reached r JOIN entries e ON e.parent_id = r.id)
 		SELECT e.id FROM entries e LEFT JOIN reached r ON r.id = e.id WHERE r.id IS NULL`},
 }
+
+// counted is what each folder's totals should say.
+const counted = `WITH RECURSIVE direct (folder_id, seen_by, type, files, folders, bytes) AS (
+		SELECT d.folder_id, d.seen_by, d.type, SUM(d.files), SUM(d.folders), SUM(d.bytes) FROM (
+			SELECT e.parent_id AS folder_id, ` + seenBy + ` AS seen_by, ` + ownTotals + ` FROM entries e WHERE e.id > 0) d
+		GROUP BY d.folder_id, d.seen_by, d.type),
+	below (folder_id, seen_by, type, files, folders, bytes, files_here, folders_here, level) AS (
+		SELECT d.folder_id, d.seen_by, d.type, d.files, d.folders, d.bytes, d.files, d.folders, 0 FROM direct d
+		UNION ALL
+		SELECT e.parent_id, ` + seenThrough + `, t.type, t.files, t.folders, t.bytes, 0, 0, t.level + 1
+		FROM below t JOIN entries e ON e.id = t.folder_id WHERE e.id > 0 AND t.level < 200),
+	counted (folder_id, seen_by, type, files, folders, bytes, files_here, folders_here) AS (
+		SELECT b.folder_id, b.seen_by, b.type, SUM(b.files), SUM(b.folders), SUM(b.bytes), SUM(b.files_here), SUM(b.folders_here) FROM below b
+		WHERE b.folder_id >= 0 GROUP BY b.folder_id, b.seen_by, b.type) `
 
 // stored is what each user has, and what all have (user 0): what the table of
 // space should say.

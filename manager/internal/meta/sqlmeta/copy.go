@@ -146,8 +146,10 @@ func (c copier) overwrite(ctx context.Context, from, to cloud.Entry, r *meta.Cop
 	if err := permit(c.allow, to); err != nil {
 		return err
 	}
-	if err := exec(ctx, c.Tx, `UPDATE entries SET object_id = ?, size = ?, type = ?, has_thumbnail = FALSE, updated_at = ?, modified_at = ?
-		WHERE id = ?`, from.Object[:], from.Size, from.Type, c.now, from.ModifiedAt.UnixMicro(), to.ID); err != nil {
+	if err := reweigh(ctx, c.Tx, to.ID, func() error {
+		return exec(ctx, c.Tx, `UPDATE entries SET object_id = ?, size = ?, type = ?, has_thumbnail = FALSE, updated_at = ?, modified_at = ?
+			WHERE id = ?`, from.Object[:], from.Size, from.Type, c.now, from.ModifiedAt.UnixMicro(), to.ID)
+	}); err != nil {
 		return err
 	}
 	if err := charge(ctx, c.Tx, to.Owner, from.Size-to.Size, 0); err != nil {
@@ -212,6 +214,11 @@ func (c copier) insert(ctx context.Context, from cloud.Entry, parent cloud.Entry
 			WHERE c.level = ?2`, c.viewer, level); err != nil {
 			return err
 		}
+	}
+	if err := reweigh(ctx, c.Tx, top.ID, func() error {
+		return recount(ctx, c.Tx, `SELECT c.new, c.level FROM copied c JOIN entries e ON e.id = c.new WHERE e.kind = 'folder'`)
+	}); err != nil {
+		return err
 	}
 	if err := exec(ctx, c.Tx, `INSERT INTO properties (entry_id, space, name, value)
 		SELECT c.new, p.space, p.name, p.value FROM copied c JOIN properties p ON p.entry_id = c.old`); err != nil {

@@ -118,6 +118,9 @@ func (p disposal) remove(ctx context.Context, ids []cloud.EntryID, allow meta.Al
 	if err != nil {
 		return d, err
 	}
+	if err := lift(ctx, p.tx, tops); err != nil {
+		return d, err
+	}
 	if p.keep.Trash <= 0 {
 		return d, p.erase(ctx)
 	}

@@ -128,9 +128,11 @@ func replace(ctx context.Context, p disposal, old cloud.Entry, u upload, f meta.
 	if owner == 0 || owner == u.User {
 		owner, public = u.User, u.Public
 	}
-	if err := exec(ctx, p.tx, `UPDATE entries SET object_id = ?, size = ?, type = ?, owner_id = ?, public = ?,
-		has_thumbnail = FALSE, updated_at = ?, modified_at = ? WHERE id = ?`,
-		u.Object[:], u.Size, f.Type, owner, public, p.now, orStamp(u.ModifiedAt, p.now), old.ID); err != nil {
+	if err := reweigh(ctx, p.tx, old.ID, func() error {
+		return exec(ctx, p.tx, `UPDATE entries SET object_id = ?, size = ?, type = ?, owner_id = ?, public = ?,
+			has_thumbnail = FALSE, updated_at = ?, modified_at = ? WHERE id = ?`,
+			u.Object[:], u.Size, f.Type, owner, public, p.now, orStamp(u.ModifiedAt, p.now), old.ID)
+	}); err != nil {
 		return err
 	}
 	if owner != old.Owner { // with what the file was before

@@ -83,7 +83,14 @@ func insertEntry(ctx context.Context, tx querier, e cloud.Entry) (cloud.Entry, e
 	if err == nil && !e.IsFolder() {
 		err = charge(ctx, tx, e.Owner, e.Size, 1)
 	}
-	return e, err
+	if err != nil {
+		return e, err
+	}
+	w := weight{{sees(e), e.Type}: {files: 1, bytes: e.Size, filesHere: 1}}
+	if e.IsFolder() {
+		w = weight{{by: sees(e)}: {folders: 1, foldersHere: 1}}
+	}
+	return e, spread(ctx, tx, e.Parent, w)
 }
 
 // freeName finds the first free name in place of a taken one. Of entry except,

@@ -109,5 +109,8 @@ func bequeath(ctx context.Context, tx querier, id, heir cloud.UserID) error {
 			return err
 		}
 	}
-	return exec(ctx, tx, `DELETE FROM space WHERE user_id = ?1`, id)
+	if err := exec(ctx, tx, `DELETE FROM space WHERE user_id = ?1`, id); err != nil {
+		return err
+	}
+	return recount(ctx, tx, foldersAbove, heir, meta.MaxDepth)
 }

@@ -96,7 +96,7 @@ func list(ctx context.Context, q querier, v sight, query meta.Query, after *posi
 		if len(some) > 0 {
 			skip = 0
 		} else if skip > 0 && kind == cloud.KindFolder {
-			n, err := count(ctx, q, v, query.Parent, kind)
+			_, n, err := countHere(ctx, q, v, query.Parent)
 			if err != nil {
 				return meta.Page{}, err
 			}
@@ -159,72 +159,11 @@ func (s *Store) Count(ctx context.Context, parent cloud.EntryID, viewer cloud.Us
 		if err != nil {
 			return err
 		}
-		if files, err = count(ctx, q, v, parent, cloud.KindFile); err != nil {
-			return err
-		}
-		folders, err = count(ctx, q, v, parent, cloud.KindFolder)
+		files, folders, err = countHere(ctx, q, v, parent)
 		return err
 	})
 	if err != nil {
 		return 0, 0, fmt.Errorf("count: %w", err)
 	}
 	return files, folders, nil
-}
-
-func count(ctx context.Context, q querier, v sight, parent cloud.EntryID, kind cloud.Kind) (n int, err error) {
-	err = q.QueryRowContext(ctx, `SELECT COUNT(*) FROM entries e INDEXED BY entries_by_type
-		WHERE e.parent_id = ?2 AND e.kind = ?3 AND `+v.visible(), v.viewer, parent, kind).Scan(&n)
-	return n, err
-}
-
-// belowFolder is the folders at and below folder ?2 that the viewer sees. ?3 tells
-// whether a share lets him see everything there; what is granted on the way is
-// carried along.
-const belowFolder = `tree (id, granted) AS (
-		SELECT e.id, CASE WHEN ?3 THEN 1 ELSE 0 END FROM entries e WHERE e.id = ?2
-		UNION
-		SELECT e.id, CASE WHEN t.granted = 1 OR ?1 <> -1 AND ` + granted + ` THEN 1 ELSE 0 END
-			FROM tree t CROSS JOIN entries e INDEXED BY entries_by_type
-			ON e.parent_id = t.id AND e.kind = 'folder' WHERE t.granted = 1 OR ` + visible + `)`
-
-// Sizes implements meta.Tree.
-func (s *Store) Sizes(ctx context.Context, id cloud.EntryID, viewer cloud.UserID) (sizes meta.Sizes, err error) {
-	err = s.snapshot(ctx, func(q querier) error {
-		if _, err := folder(ctx, q, id, meta.AnyViewer); err != nil {
-			return err
-		}
-		grant, err := grantOf(ctx, q, id, viewer)
-		if err != nil {
-			return err
-		}
-		sizes = meta.Sizes{Types: map[string]int64{}}
-		return each(ctx, q, func(row scanner) error {
-			var (
-				kind, mime string
-				n, bytes   int64
-			)
-			if err := row.Scan(&kind, &mime, &n, &bytes); err != nil {
-				return err
-			}
-			if kind == "folder" {
-				sizes.Folders = n
-				return nil
-			}
-			sizes.Files += n
-			sizes.Bytes += bytes
-			if bytes > 0 {
-				sizes.Types[mime] = bytes
-			}
-			return nil
-		}, `WITH RECURSIVE `+belowFolder+`
-			SELECT 'file', e.type, COUNT(*), SUM(e.size)
-				FROM tree t CROSS JOIN entries e INDEXED BY entries_by_type
-				ON e.parent_id = t.id AND e.kind = 'file' WHERE t.granted = 1 OR `+visible+` GROUP BY e.type
-			UNION ALL
-			SELECT 'folder', '', COUNT(*) - 1, 0 FROM tree`, viewer, id, grant != nil)
-	})
-	if err != nil {
-		return meta.Sizes{}, fmt.Errorf("sizes: %w", err)
-	}
-	return sizes, nil
 }

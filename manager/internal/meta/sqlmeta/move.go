@@ -106,8 +106,11 @@ func move(ctx context.Context, p disposal, id, parent cloud.EntryID, name string
 		}
 		r.Replaced = &taken
 	}
-	if err := exec(ctx, tx, `UPDATE entries SET parent_id = ?, name = ?, name_key = ?, updated_at = ? WHERE id = ?`,
-		parent, name, meta.FoldName(name), p.now, id); err != nil {
+	relocate := func() error {
+		return exec(ctx, tx, `UPDATE entries SET parent_id = ?, name = ?, name_key = ?, updated_at = ? WHERE id = ?`,
+			parent, name, meta.FoldName(name), p.now, id)
+	}
+	if err := reweigh(ctx, tx, id, relocate); err != nil {
 		return r, err
 	}
 	if r.After, err = entry(ctx, tx, id, viewer); err != nil {

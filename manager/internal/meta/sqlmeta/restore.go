@@ -66,6 +66,10 @@ func (s *Store) load(ctx context.Context, a *archiveReader) error {
 			return err
 		}
 		if err := s.loadTable(ctx, a, t); err != nil {
+			err = s.classify(ctx, err)
+			if errors.Is(err, cloud.ErrExists) || errors.Is(err, cloud.ErrNotFound) || errors.Is(err, cloud.ErrInvalid) {
+				return fmt.Errorf("table %s: %w: its rows contradict each other: %v", t.Table, cloud.ErrCorrupt, err)
+			}
 			return fmt.Errorf("table %s: %w", t.Table, err)
 		}
 	}

@@ -171,11 +171,18 @@ func transfer(ctx context.Context, tx querier, was cloud.Entry, to cloud.UserID,
 	if err := fits(ctx, tx, to, was.Owner, ""); err != nil {
 		return err
 	}
+	if err := reweigh(ctx, tx, was.ID, func() error {
+		if err := exec(ctx, tx, `UPDATE entries SET owner_id = ?1 WHERE id IN (SELECT id FROM given)`, owner(to)); err != nil {
+			return err
+		}
+		return recount(ctx, tx, foldersFrom, was.ID, meta.MaxDepth, t.Deep)
+	}); err != nil {
+		return err
+	}
 	for _, c := range []struct {
 		statement string
 		arg       any
 	}{
-		{`UPDATE entries SET owner_id = ?1 WHERE id IN (SELECT id FROM given)`, owner(to)},
 		{`DELETE FROM shares WHERE entry_id IN (SELECT id FROM given) AND user_id = ?1`, to},
 		{`DELETE FROM shares WHERE entry_id IN (SELECT id FROM given) AND ?1`, t.DropShares},
 		{`DELETE FROM group_shares WHERE entry_id IN (SELECT id FROM given) AND ?1`, t.DropShares},
@@ -197,7 +204,9 @@ func transfer(ctx context.Context, tx querier, was cloud.Entry, to cloud.UserID,
 // SetPublic implements meta.Tree.
 func (s *Store) SetPublic(ctx context.Context, id cloud.EntryID, public bool, allow meta.Allow) (cloud.Entry, error) {
 	return s.change(ctx, id, allow, func(tx querier, _ cloud.Entry) error {
-		return exec(ctx, tx, `UPDATE entries SET public = ? WHERE id = ?`, public, id)
+		return reweigh(ctx, tx, id, func() error {
+			return exec(ctx, tx, `UPDATE entries SET public = ? WHERE id = ?`, public, id)
+		})
 	})
 }
 

@@ -13,9 +13,9 @@
 // Why one table for files and folders: a name is taken once in a folder, over
 // both kinds, and only an index holds that up against two writers at once.
 //
-// Why no running totals per folder: the index entries_by_type holds everything
-// that a sum over a tree looks at, which is fast enough at a million entries,
-// and a total that depends on who looks cannot be kept in a column.
+// Why running totals per folder by who sees what they count: a sum over a tree of
+// a million entries takes a second, and what somebody sees is some of these rows,
+// with those of the few entries that shares open to him.
 package sqlmeta
 
 import (

@@ -137,6 +137,9 @@ func TestStore_Check(t *testing.T) {
 		`UPDATE entries SET parent_id = 999 WHERE id = 3`:                        "entry 4 does not hang on the root",
 		`DELETE FROM entries WHERE id = 0`:                                       "the root is missing",
 		`UPDATE entries SET owner_id = 77 WHERE id = 3`:                          "1 rows of entries name a row of users that is missing",
+		`UPDATE totals SET bytes = 6 WHERE files = 1`:                            "folder 1 has 1 files, 0 folders and 5 bytes of one sort below it",
+		`DELETE FROM totals WHERE folder_id = 3`:                                 "folder 3 has 0 files, 1 folders and 0 bytes of one sort below it",
+		`INSERT INTO totals VALUES (3, 1, 'a/b', 1, 0, 5, 1, 0)`:                 "folder 3 has totals of what is not below it",
 		`PRAGMA ignore_check_constraints = 1; UPDATE objects SET state = 'lost'`: "CHECK constraint failed in objects",
 	} {
 		t.Run(want, func(t *testing.T) {

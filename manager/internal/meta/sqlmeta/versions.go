@@ -156,9 +156,11 @@ func (s *Store) RestoreVersion(ctx context.Context, id cloud.EntryID, version me
 		if err != nil {
 			return err
 		}
-		if err := exec(ctx, tx, `UPDATE entries SET object_id = ?1, size = ?2, type = ?3, modified_at = ?4, updated_at = ?5,
-			has_thumbnail = EXISTS (SELECT 1 FROM thumbnails t WHERE t.object_id = ?1 AND t.pack_id IS NOT NULL) WHERE id = ?6`,
-			v.Object[:], v.Size, v.Type, v.ModifiedAt.UnixMicro(), p.now, id); err != nil {
+		if err := reweigh(ctx, tx, id, func() error {
+			return exec(ctx, tx, `UPDATE entries SET object_id = ?1, size = ?2, type = ?3, modified_at = ?4, updated_at = ?5,
+				has_thumbnail = EXISTS (SELECT 1 FROM thumbnails t WHERE t.object_id = ?1 AND t.pack_id IS NOT NULL) WHERE id = ?6`,
+				v.Object[:], v.Size, v.Type, v.ModifiedAt.UnixMicro(), p.now, id)
+		}); err != nil {
 			return err
 		}
 		if err := exec(ctx, tx, `DELETE FROM versions WHERE id = ?1`, version); err != nil {
