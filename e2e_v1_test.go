@@ -113,10 +113,10 @@ func version1(t *testing.T, extra map[string]string) {
 	c := &v1{t: t, ctx: ctx, base: s.base}
 
 	// On an empty server the first user needs nobody's leave.
-	c.get("/register", url.Values{"username": {"admin"}, "password": {"password1"}}, 200)
-	c.get("/register", url.Values{"username": {"eve"}, "password": {"password1"}}, 400)
+	c.get("/register", url.Values{"username": {"admin"}, "password": {"passphrase1"}}, 200)
+	c.get("/register", url.Values{"username": {"eve"}, "password": {"passphrase1"}}, 400)
 	var login struct{ Token string }
-	if err := json.Unmarshal(c.get("/login", url.Values{"username": {"admin"}, "password": {"password1"}}, 200), &login); err != nil {
+	if err := json.Unmarshal(c.get("/login", url.Values{"username": {"admin"}, "password": {"passphrase1"}}, 200), &login); err != nil {
 		t.Fatal(err)
 	}
 	c.get("/login", url.Values{"username": {"admin"}, "password": {"password2"}}, 403)
@@ -125,7 +125,7 @@ func version1(t *testing.T, extra map[string]string) {
 	}
 	c.get("/token-status", url.Values{"token": {"a.b.c"}}, 401)
 	c.key = login.Token
-	watch := signIn(t, s.base, "admin", "password1")
+	watch := signIn(t, s.base, "admin", "passphrase1")
 	watch.servicesReady(3)
 
 	ws, _, err := websocket.Dial(ctx, strings.Replace(s.base, "http", "ws", 1)+"/any/path?type=client&key="+login.Token, nil)
@@ -236,7 +236,7 @@ func version1(t *testing.T, extra map[string]string) {
 	watch.verify(ctx, "/docs/plain.txt", foreign)
 
 	// A changed password ends every socket of the user.
-	c.get("/update-password", url.Values{"username": {"admin"}, "previousPassword": {"password1"}, "newPassword": {"password3"}}, 200)
+	c.get("/update-password", url.Values{"username": {"admin"}, "previousPassword": {"passphrase1"}, "newPassword": {"passphrase3"}}, 200)
 	began := time.Now()
 	for {
 		if _, _, err := ws.Read(ctx); err != nil {

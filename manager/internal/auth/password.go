@@ -186,7 +186,7 @@ func checkPassword(name, password string) error {
 	case strings.EqualFold(name, password):
 		return cloud.UserErrorf(cloud.ErrInvalid, "the password must not be the name")
 	}
-	return nil
+	return checkWorst(password)
 }
 
 // checkUserName refuses names that nobody may have: 1 to 64 of letters, digits,

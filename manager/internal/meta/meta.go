@@ -22,6 +22,9 @@ type Store interface {
 	AppPasswords
 	Factors
 	Links
+	Invitations
+	Reach
+	Identities
 	Tree
 	Stars
 	Trash
@@ -78,9 +81,9 @@ type Accounts interface {
 	Users(ctx context.Context, query string, limit int) ([]cloud.User, error)
 	CountUsers(ctx context.Context) (int, error)
 	// SetPassword replaces the password and ends all sessions of the user,
-	// whose ids it returns. The user's app passwords go with them.
+	// whose ids it returns. The user's app passwords and single links go with them.
 	SetPassword(ctx context.Context, id cloud.UserID, password string) ([]string, error)
-	// SetDisabled closes an account, which ends all its sessions and app passwords
+	// SetDisabled closes an account, which ends all its sessions, app passwords and single links
 	// for good, or opens it again. ErrDenied for the last administrator.
 	SetDisabled(ctx context.Context, id cloud.UserID, disabled bool) (cloud.User, error)
 	// SetAdministrator gives an account the role or takes it, which ends all its

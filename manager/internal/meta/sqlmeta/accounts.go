@@ -93,23 +93,30 @@ func countUsers(ctx context.Context, q querier) (n int, err error) {
 // SetPassword implements meta.Accounts.
 func (s *Store) SetPassword(ctx context.Context, id cloud.UserID, password string) (ended []string, err error) {
 	err = s.update(ctx, func(tx querier) error {
-		n, err := changed(ctx, tx, `UPDATE users SET password = ? WHERE id = ?`, password, id)
-		if err == nil && n == 0 {
-			err = fmt.Errorf("user %d: %w", id, cloud.ErrNotFound)
-		}
-		if err != nil {
-			return err
-		}
-		if err := exec(ctx, tx, `DELETE FROM app_passwords WHERE user_id = ?`, id); err != nil {
-			return err
-		}
-		ended, err = rows(ctx, tx, scanID[string], `DELETE FROM sessions WHERE user_id = ? RETURNING id`, id)
+		ended, err = setPassword(ctx, tx, id, password)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set password: %w", err)
 	}
 	return ended, nil
+}
+
+// setPassword replaces a password and ends all that stood on the one before.
+func setPassword(ctx context.Context, tx querier, id cloud.UserID, password string) (ended []string, err error) {
+	n, err := changed(ctx, tx, `UPDATE users SET password = ? WHERE id = ?`, password, id)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("user %d: %w", id, cloud.ErrNotFound)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, end := range []string{`DELETE FROM app_passwords WHERE user_id = ?`, `DELETE FROM single_links WHERE user_id = ?`} {
+		if err := exec(ctx, tx, end, id); err != nil {
+			return nil, err
+		}
+	}
+	return rows(ctx, tx, scanID[string], `DELETE FROM sessions WHERE user_id = ? RETURNING id`, id)
 }
 
 // Rehash implements meta.Accounts.

@@ -9,7 +9,7 @@ import (
 
 // SetDisabled implements meta.Accounts.
 func (s *Store) SetDisabled(ctx context.Context, id cloud.UserID, disabled bool) (cloud.User, error) {
-	ends := []string{`DELETE FROM sessions WHERE user_id = ?1`, `DELETE FROM app_passwords WHERE user_id = ?1`}
+	ends := []string{`DELETE FROM sessions WHERE user_id = ?1`, `DELETE FROM app_passwords WHERE user_id = ?1`, `DELETE FROM single_links WHERE user_id = ?1`}
 	if !disabled {
 		ends = nil
 	}
