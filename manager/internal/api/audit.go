@@ -40,7 +40,7 @@ func auditRecordOf(r meta.AuditRecord) auditRecord {
 }
 
 func parseAudit(v url.Values) (meta.AuditQuery, error) {
-	ask := meta.AuditQuery{Action: v.Get("action")}
+	ask := meta.AuditQuery{Action: v.Get("action"), Text: v.Get("text"), Refused: v.Get("refused") == "1"}
 	for key, n := range map[string]*int64{"user": (*int64)(&ask.User), "entry": (*int64)(&ask.Entry), "before": &ask.Before} {
 		if s := v.Get(key); s != "" {
 			var err error
@@ -84,6 +84,16 @@ func (a *api) audit(q *call) error {
 		out = append(out, auditRecordOf(r))
 	}
 	return q.answer(map[string]any{"records": out, "next": next})
+}
+
+// verifyAudit computes the whole chain again.
+func (a *api) verifyAudit(q *call) error {
+	_ = http.NewResponseController(q.w).SetWriteDeadline(time.Time{}) // of a long log it takes a while
+	state, err := a.FS.Store.VerifyAudit(q.ctx())
+	if err != nil {
+		return err
+	}
+	return q.answer(map[string]any{"records": state.Records, "sum": state.Sum.String(), "fault": state.Fault})
 }
 
 // auditPage is how many records an export reads at once.

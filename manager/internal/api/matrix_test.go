@@ -82,11 +82,15 @@ var samples = map[string]func(s subject) (target string, body any, on *cloud.Ent
 	"PUT /api/quotas/{user}": func(s subject) (string, any, *cloud.Entry) {
 		return fmt.Sprint("/api/quotas/", s.someone), record{"bytes": 1000, "files": 0}, nil
 	},
+	"DELETE /api/quotas/{user}": func(s subject) (string, any, *cloud.Entry) {
+		return fmt.Sprint("/api/quotas/", s.someone), nil, nil
+	},
 	"GET /api/quotas/{user}/usage": func(s subject) (string, any, *cloud.Entry) {
 		return fmt.Sprintf("/api/quotas/%d/usage", s.someone), nil, nil
 	},
 	"GET /api/usage":        func(subject) (string, any, *cloud.Entry) { return "/api/usage", nil, nil },
 	"GET /api/audit":        func(subject) (string, any, *cloud.Entry) { return "/api/audit", nil, nil },
+	"GET /api/audit/verify": func(subject) (string, any, *cloud.Entry) { return "/api/audit/verify", nil, nil },
 	"GET /api/audit/export": func(subject) (string, any, *cloud.Entry) { return "/api/audit/export?format=csv", nil, nil },
 	"GET /api/services":     func(subject) (string, any, *cloud.Entry) { return "/api/services", nil, nil },
 	"GET /api/debug":        func(subject) (string, any, *cloud.Entry) { return "/api/debug", nil, nil },

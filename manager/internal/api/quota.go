@@ -28,7 +28,15 @@ func (a *api) quotas(q *call) error {
 	if err != nil {
 		return err
 	}
-	users, all, err := q.fs.Quotas(q.ctx(), q.who, after, limit+1)
+	users, err := q.fs.Quotas(q.ctx(), q.who, after, limit+1)
+	if err != nil {
+		return err
+	}
+	all, err := q.fs.QuotaOf(q.ctx(), q.who, meta.Everybody)
+	if err != nil {
+		return err
+	}
+	others, err := q.fs.QuotaOf(q.ctx(), q.who, meta.Others)
 	if err != nil {
 		return err
 	}
@@ -43,12 +51,13 @@ func (a *api) quotas(q *call) error {
 		Administrator bool         `json:"administrator"`
 		Used          amount       `json:"used"`
 		Most          amount       `json:"most"`
+		Own           bool         `json:"own"`
 	}
 	records := make([]record, 0, len(users))
 	for _, u := range users {
-		records = append(records, record{u.ID, u.Name, u.Administrator, amount{u.Files, u.Bytes}, amount{u.MostFiles, u.MostBytes}})
+		records = append(records, record{u.ID, u.Name, u.Administrator, amount{u.Files, u.Bytes}, amount{u.MostFiles, u.MostBytes}, u.Own})
 	}
-	return q.answer(map[string]any{"users": records, "all": quotaRecordOf(all), "next": next})
+	return q.answer(map[string]any{"users": records, "all": quotaRecordOf(all), "others": quotaRecordOf(others).Most, "next": next})
 }
 
 func (a *api) setQuota(q *call) error {
@@ -56,15 +65,36 @@ func (a *api) setQuota(q *call) error {
 	if err := q.decode(&in); err != nil {
 		return err
 	}
-	user, err := q.number("user")
+	user, err := q.quotaUser()
 	if err != nil {
 		return err
 	}
-	quota, err := q.fs.SetQuota(q.ctx(), q.who, cloud.UserID(user), in.Bytes, in.Files)
+	quota, err := q.fs.SetQuota(q.ctx(), q.who, user, in.Bytes, in.Files)
 	if err != nil {
 		return err
 	}
 	return q.answer(quotaRecordOf(quota))
+}
+
+func (a *api) clearQuota(q *call) error {
+	user, err := q.number("user")
+	if err != nil {
+		return err
+	}
+	quota, err := q.fs.ClearQuota(q.ctx(), q.who, cloud.UserID(user))
+	if err != nil {
+		return err
+	}
+	return q.answer(quotaRecordOf(quota))
+}
+
+// quotaUser is whom the path is about; all others are one, too.
+func (q *call) quotaUser() (cloud.UserID, error) {
+	if q.r.PathValue("user") == "others" {
+		return meta.Others, nil
+	}
+	user, err := q.number("user")
+	return cloud.UserID(user), err
 }
 
 func (a *api) usage(q *call) error { return a.answerUsage(q, q.who.User) }

@@ -24,7 +24,7 @@ func (a *api) accounts(q *call) error {
 	if err != nil {
 		return err
 	}
-	users, err := a.Auth.Accounts(q.ctx(), q.who, after, limit+1)
+	users, err := a.Auth.Accounts(q.ctx(), q.who, q.r.URL.Query().Get("query"), after, limit+1)
 	if err != nil {
 		return err
 	}
@@ -35,12 +35,19 @@ func (a *api) accounts(q *call) error {
 	}
 	type record struct {
 		accountRecord
-		Used amount `json:"used"`
-		Most amount `json:"most"`
+		Used   amount     `json:"used"`
+		Most   amount     `json:"most"`
+		Own    bool       `json:"own"`
+		SeenAt *time.Time `json:"seen_at"` // null if that is not known
 	}
 	records := make([]record, 0, len(users))
 	for _, u := range users {
-		records = append(records, record{accountRecordOf(u.User), amount{u.Files, u.Bytes}, amount{u.MostFiles, u.MostBytes}})
+		r := record{accountRecordOf(u.User), amount{u.Files, u.Bytes}, amount{u.MostFiles, u.MostBytes}, u.Own, nil}
+		if !u.SeenAt.IsZero() {
+			seen := u.SeenAt.UTC()
+			r.SeenAt = &seen
+		}
+		records = append(records, r)
 	}
 	return q.answer(map[string]any{"accounts": records, "next": next})
 }

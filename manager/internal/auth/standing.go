@@ -11,13 +11,13 @@ import (
 	"discordcloud/pkg/cloud"
 )
 
-// Accounts lists users by name from the one after the name after, with what they
-// have stored and may store.
-func (s *Service) Accounts(ctx context.Context, who policy.Principal, after string, limit int) ([]meta.UserQuota, error) {
+// Accounts lists users whose name contains query (all for ""), by name from the
+// one after the name after, with what they have stored and may store.
+func (s *Service) Accounts(ctx context.Context, who policy.Principal, query, after string, limit int) ([]meta.UserQuota, error) {
 	if err := policy.Check(who, policy.ManageUsers, nil); err != nil {
 		return nil, err
 	}
-	return s.store.Quotas(ctx, after, limit)
+	return s.store.Quotas(ctx, query, after, limit)
 }
 
 // SetDisabled closes an account or opens it again. A closed one is signed out

@@ -51,8 +51,12 @@ type AuditQuery struct {
 	User         cloud.UserID
 	Action       string
 	Entry        cloud.EntryID
-	Before       int64 // numbers below this one
-	Limit        int   // 1 and more
+	// Text is part of a name, an address, or what the record is about. Case counts for
+	// letters beyond ASCII, where the database tells it.
+	Text    string
+	Refused bool  // only what was refused
+	Before  int64 // numbers below this one
+	Limit   int   // 1 and more
 }
 
 // AuditState is what a verification of the log came to.

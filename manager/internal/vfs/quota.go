@@ -35,19 +35,24 @@ func (f *FS) Room(ctx context.Context, who policy.Principal) (room int64, bounde
 
 // Quotas lists users by name with what they have stored and may store, for
 // administrators.
-func (f *FS) Quotas(ctx context.Context, who policy.Principal, after string, limit int) (users []meta.UserQuota, all meta.Quota, err error) {
+func (f *FS) Quotas(ctx context.Context, who policy.Principal, after string, limit int) ([]meta.UserQuota, error) {
 	if err := policy.Check(who, policy.ManageQuotas, nil); err != nil {
-		return nil, meta.Quota{}, err
+		return nil, err
 	}
-	if all, err = f.Store.Quota(ctx, meta.Everybody); err != nil {
-		return nil, meta.Quota{}, err
-	}
-	users, err = f.Store.Quotas(ctx, after, limit)
-	return users, all, err
+	return f.Store.Quotas(ctx, "", after, limit)
 }
 
-// SetQuota bounds what a user, or meta.Everybody together, may store; 0 is no
-// bound.
+// QuotaOf gives the quota of a user, of meta.Everybody or of meta.Others, for
+// administrators.
+func (f *FS) QuotaOf(ctx context.Context, who policy.Principal, user cloud.UserID) (meta.Quota, error) {
+	if err := policy.Check(who, policy.ManageQuotas, nil); err != nil {
+		return meta.Quota{}, err
+	}
+	return f.Store.Quota(ctx, user)
+}
+
+// SetQuota bounds what a user, meta.Everybody together, or each of meta.Others
+// may store; 0 is no bound.
 func (f *FS) SetQuota(ctx context.Context, who policy.Principal, user cloud.UserID, mostBytes, mostFiles int64) (meta.Quota, error) {
 	if err := policy.Check(who, policy.ManageQuotas, nil); err != nil {
 		return meta.Quota{}, err
@@ -55,13 +60,34 @@ func (f *FS) SetQuota(ctx context.Context, who policy.Principal, user cloud.User
 	if err := f.Store.SetQuota(ctx, user, mostBytes, mostFiles); err != nil {
 		return meta.Quota{}, err
 	}
+	f.noteQuota(ctx, who, user, fmt.Sprintf("%d bytes, %d files", mostBytes, mostFiles))
+	return f.Store.Quota(ctx, user)
+}
+
+// ClearQuota takes a user's own bounds away: those of meta.Others hold again.
+func (f *FS) ClearQuota(ctx context.Context, who policy.Principal, user cloud.UserID) (meta.Quota, error) {
+	if err := policy.Check(who, policy.ManageQuotas, nil); err != nil {
+		return meta.Quota{}, err
+	}
+	if err := f.Store.ClearQuota(ctx, user); err != nil {
+		return meta.Quota{}, err
+	}
+	f.noteQuota(ctx, who, user, "as others")
+	return f.Store.Quota(ctx, user)
+}
+
+func (f *FS) noteQuota(ctx context.Context, who policy.Principal, user cloud.UserID, detail string) {
 	r := audit.By(who, audit.QuotaSet)
-	if r.About = "everybody"; user != meta.Everybody {
+	switch user {
+	case meta.Everybody:
+		r.About = "everybody"
+	case meta.Others:
+		r.About = "others"
+	default:
 		r.About = f.nameOf(ctx, Grantee{User: user})
 	}
-	r.Detail = fmt.Sprintf("%d bytes, %d files", mostBytes, mostFiles)
+	r.Detail = detail
 	f.Audit.Add(ctx, r)
-	return f.Store.Quota(ctx, user)
 }
 
 // Usage tells where the files of a user are, by folder of the top and by type: of

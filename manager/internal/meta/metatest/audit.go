@@ -33,6 +33,10 @@ var audits = []testcase{
 			{meta.AuditQuery{Limit: 9, User: 7, Before: 3}, want[:1]},
 			{meta.AuditQuery{Limit: 9, Action: "b"}, want[1:2]},
 			{meta.AuditQuery{Limit: 9, Entry: 6}, want[2:]},
+			{meta.AuditQuery{Limit: 9, Text: "BOB"}, want[1:2]},
+			{meta.AuditQuery{Limit: 9, Text: "/x d"}, want[:1]},
+			{meta.AuditQuery{Limit: 9, Text: "_"}, nil},
+			{meta.AuditQuery{Limit: 9, Refused: true}, want[1:2]},
 			{meta.AuditQuery{Limit: 9, Since: at(1), Until: at(2)}, want[1:2]},
 		} {
 			f.same("records", must(f.AuditRecords(f.ctx, c.q))(f), c.want)

@@ -32,7 +32,7 @@ var invitations = []testcase{
 		f.same("password", must(f.Credentials(f.ctx, "ann"))(f), meta.Credentials{User: ann, Password: "$hash"})
 		f.same("members", must(f.Members(f.ctx, group.ID))(f), []cloud.User{ann})
 		f.same("address", must(f.Address(f.ctx, ann.ID))(f), "Ann@Example.org")
-		quotas := must(f.Quotas(f.ctx, "", 10))(f)
+		quotas := must(f.Quotas(f.ctx, "", "", 10))(f)
 		f.same("quota", [2]int64{quotas[0].MostBytes, quotas[0].MostFiles}, [2]int64{1000, 5})
 
 		_, _, err = f.AcceptInvitation(f.ctx, cloud.Sum{1}, at(1), "ANN", "$hash")

@@ -69,9 +69,42 @@ var quotas = []testcase{
 		f.same("usage", must(f.Usage(f.ctx, ann))(f), []meta.Usage{
 			{Folder: top.ID, Name: "docs", Type: "text/plain", Files: 2, Bytes: 15}, {Folder: cloud.Root, Type: "text/plain", Files: 1, Bytes: 3},
 		})
-		all := must(f.Quotas(f.ctx, "", 10))(f)
+		all := must(f.Quotas(f.ctx, "", "", 10))(f)
 		f.same("users", [2]int64{all[0].Bytes, all[1].Bytes}, [2]int64{18, 99})
-		f.same("next", must(f.Quotas(f.ctx, "ANN", 10))(f)[0].Name, "bob")
+		f.same("next", must(f.Quotas(f.ctx, "", "ANN", 10))(f)[0].Name, "bob")
+	}},
+	{"bounds of others", func(f *fixture) {
+		ann, bob := f.user("ann"), f.user("bob")
+		f.ok(f.SetQuota(f.ctx, meta.Others, 100, 0))
+		f.full(f.CreateUpload(f.ctx, f.upload(ann, "huge", 101)))
+		f.ok(f.SetQuota(f.ctx, ann, 0, 0)) // no bound, of her own
+		f.begin(f.upload(ann, "huge", 101))
+		f.full(f.CreateUpload(f.ctx, f.upload(bob, "huge", 101)))
+		f.file(bob, "small", 100)
+		f.same("all", must(f.Quota(f.ctx, meta.Everybody))(f).MostBytes, int64(0))
+		all := must(f.Quotas(f.ctx, "", "", 10))(f)
+		f.same("ann's", all[0].Quota, meta.Quota{Own: true})
+		f.same("bob's", all[1].Quota, meta.Quota{Bytes: 100, Files: 1, MostBytes: 100})
+		f.ok(f.ClearQuota(f.ctx, ann))
+		f.same("ann's again", must(f.Quota(f.ctx, ann))(f).MostBytes, int64(100))
+		f.is(f.ClearQuota(f.ctx, bob+99), cloud.ErrNotFound)
+		f.ok(f.SetQuota(f.ctx, bob, 5, 1))
+		f.ok(f.SetQuota(f.ctx, meta.Others, 0, 0))
+		f.same("bob's", must(f.Quota(f.ctx, bob))(f), meta.Quota{Bytes: 100, Files: 1, MostBytes: 5, MostFiles: 1, Own: true})
+	}},
+	{"found and seen", func(f *fixture) {
+		ann, bob := f.user("ann"), f.user("bob")
+		f.user("Joanna")
+		f.ok(f.AppendAudit(f.ctx, meta.AuditRecord{At: at(5), Action: "sign-in", Done: true, User: ann},
+			meta.AuditRecord{At: at(6), Action: "sign-in", User: ann}, meta.AuditRecord{At: at(7), Action: "other", Done: true, User: ann}))
+		f.ok(f.CreateSession(f.ctx, session(bob, 3)))
+		found := must(f.Quotas(f.ctx, "ANN", "", 10))(f)
+		f.same("found", []string{found[0].Name, found[1].Name}, []string{"ann", "Joanna"})
+		f.same("none", len(must(f.Quotas(f.ctx, "%", "", 10))(f)), 0)
+		all := must(f.Quotas(f.ctx, "", "", 10))(f)
+		f.same("signed in", all[0].SeenAt, at(5))
+		f.same("seen", all[1].SeenAt.IsZero(), false)
+		f.same("never", all[2].SeenAt.IsZero(), true)
 	}},
 	{"bounds", func(f *fixture) {
 		ann, bob := f.user("ann"), f.user("bob")

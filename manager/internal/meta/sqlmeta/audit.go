@@ -66,6 +66,12 @@ func (s *Store) AuditRecords(ctx context.Context, q meta.AuditQuery) (all []meta
 	if q.Entry != 0 {
 		and(`a.entry_id = ?%d`, q.Entry)
 	}
+	if q.Text != "" {
+		and(`LOWER(a.user_name || ' ' || a.address || ' ' || a.about || ' ' || a.detail) LIKE LOWER(?%d) ESCAPE '\'`, "%"+likeEscape.Replace(q.Text)+"%")
+	}
+	if q.Refused {
+		where = append(where, `NOT a.done`)
+	}
 	if !q.Since.IsZero() {
 		and(`a.at >= ?%d`, q.Since.UnixMicro())
 	}

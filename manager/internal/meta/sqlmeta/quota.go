@@ -65,12 +65,20 @@ func fits(ctx context.Context, tx querier, user, asks cloud.UserID, but cloud.Up
 	return nil
 }
 
+// owned is whether a row of space has bounds of its own.
+const owned = `(s.own OR s.most_bytes > 0 OR s.most_files > 0)`
+
 func quotaOf(ctx context.Context, q querier, user cloud.UserID) (u meta.Quota, err error) {
-	err = q.QueryRowContext(ctx, `SELECT used_bytes, used_files, most_bytes, most_files FROM space WHERE user_id = ?1`, user).
-		Scan(&u.Bytes, &u.Files, &u.MostBytes, &u.MostFiles)
+	err = q.QueryRowContext(ctx, `SELECT s.used_bytes, s.used_files, s.most_bytes, s.most_files, `+owned+` FROM space s WHERE s.user_id = ?1`, user).
+		Scan(&u.Bytes, &u.Files, &u.MostBytes, &u.MostFiles, &u.Own)
 	if errors.Is(err, sql.ErrNoRows) {
-		err = nil // he has nothing, and no bound
+		err = nil // he has nothing, and no bound of his own
 	}
+	if err != nil || u.Own || user <= meta.Everybody {
+		return u, err
+	}
+	others, err := quotaOf(ctx, q, meta.Others)
+	u.MostBytes, u.MostFiles = others.MostBytes, others.MostFiles
 	return u, err
 }
 
@@ -98,17 +106,26 @@ func (s *Store) Quota(ctx context.Context, user cloud.UserID) (u meta.Quota, err
 }
 
 // Quotas implements meta.Quotas.
-func (s *Store) Quotas(ctx context.Context, after string, limit int) (all []meta.UserQuota, err error) {
+func (s *Store) Quotas(ctx context.Context, query, after string, limit int) (all []meta.UserQuota, err error) {
 	if limit < 1 {
 		return nil, fmt.Errorf("quotas: %w query", cloud.ErrInvalid)
 	}
 	err = s.query(ctx, func(q querier) error {
 		all, err = rows(ctx, q, func(row scanner) (u meta.UserQuota, err error) {
-			u.User, err = scanUser(row, &u.Bytes, &u.Files, &u.MostBytes, &u.MostFiles)
+			var signedIn, used int64
+			u.User, err = scanUser(row, &u.Bytes, &u.Files, &u.MostBytes, &u.MostFiles, &u.Own, &signedIn, &used)
+			if seen := max(signedIn, used); seen > 0 {
+				u.SeenAt = fromStamp(seen)
+			}
 			return u, err
-		}, `SELECT `+userColumns+`, COALESCE(s.used_bytes, 0), COALESCE(s.used_files, 0), COALESCE(s.most_bytes, 0), COALESCE(s.most_files, 0)
-			FROM users u LEFT JOIN space s ON s.user_id = u.id WHERE u.name_key > ?1 ORDER BY u.name_key LIMIT ?2`,
-			meta.FoldName(after), limit)
+		}, `SELECT `+userColumns+`, COALESCE(s.used_bytes, 0), COALESCE(s.used_files, 0),
+				COALESCE(CASE WHEN `+owned+` THEN s.most_bytes ELSE d.most_bytes END, 0),
+				COALESCE(CASE WHEN `+owned+` THEN s.most_files ELSE d.most_files END, 0), COALESCE(`+owned+`, FALSE),
+				COALESCE((SELECT a.at FROM audit a WHERE a.user_id = u.id AND a.action = 'sign-in' AND a.done ORDER BY a.number DESC LIMIT 1), 0),
+				COALESCE((SELECT MAX(t.used_at) FROM sessions t WHERE t.user_id = u.id), 0)
+			FROM users u LEFT JOIN space s ON s.user_id = u.id LEFT JOIN space d ON d.user_id = -1
+			WHERE u.name_key > ?1 AND u.name_key LIKE ?2 ESCAPE '\' ORDER BY u.name_key LIMIT ?3`,
+			meta.FoldName(after), "%"+likeEscape.Replace(meta.FoldName(query))+"%", limit)
 		return err
 	})
 	if err != nil {
@@ -122,14 +139,24 @@ func (s *Store) SetQuota(ctx context.Context, user cloud.UserID, mostBytes, most
 	if mostBytes < 0 || mostFiles < 0 || mostBytes > sizeMax {
 		return cloud.UserErrorf(cloud.ErrInvalid, "a quota is a number of bytes and one of files, 0 for no bound")
 	}
+	return s.setQuota(ctx, user, mostBytes, mostFiles, true)
+}
+
+// ClearQuota implements meta.Quotas.
+func (s *Store) ClearQuota(ctx context.Context, user cloud.UserID) error {
+	return s.setQuota(ctx, user, 0, 0, false)
+}
+
+func (s *Store) setQuota(ctx context.Context, user cloud.UserID, mostBytes, mostFiles int64, own bool) error {
 	err := s.update(ctx, func(tx querier) error {
-		if user != meta.Everybody {
+		if user != meta.Everybody && user != meta.Others {
 			if _, err := scanUser(tx.QueryRowContext(ctx, `SELECT `+userColumns+` FROM users u WHERE u.id = ?1`, user)); err != nil {
 				return notFound(err, "user %d", user)
 			}
 		}
-		return exec(ctx, tx, `INSERT INTO space (user_id, most_bytes, most_files) VALUES (?1, ?2, ?3)
-			ON CONFLICT (user_id) DO UPDATE SET most_bytes = excluded.most_bytes, most_files = excluded.most_files`, user, mostBytes, mostFiles)
+		return exec(ctx, tx, `INSERT INTO space (user_id, most_bytes, most_files, own) VALUES (?1, ?2, ?3, ?4)
+			ON CONFLICT (user_id) DO UPDATE SET most_bytes = excluded.most_bytes, most_files = excluded.most_files, own = excluded.own`,
+			user, mostBytes, mostFiles, own)
 	})
 	if err != nil {
 		return fmt.Errorf("set quota of user %d: %w", user, err)
