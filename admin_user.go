@@ -8,11 +8,12 @@ import (
 )
 
 type userCmd struct {
-	Disable disableUserCmd `cmd:"" help:"Close an account: its sign-ins and app passwords end, its files stay."`
-	Enable  enableUserCmd  `cmd:"" help:"Open an account again."`
-	Role    roleUserCmd    `cmd:"" help:"Make a user an administrator, or no longer one."`
-	Quota   quotaUserCmd   `cmd:"" help:"Bound what a user may store."`
-	Delete  deleteUserCmd  `cmd:"" help:"Delete an account, and give its files to somebody."`
+	Disable      disableUserCmd      `cmd:"" help:"Close an account: its sign-ins and app passwords end, its files stay."`
+	Enable       enableUserCmd       `cmd:"" help:"Open an account again."`
+	Role         roleUserCmd         `cmd:"" help:"Make a user an administrator, or no longer one."`
+	ResetFactors resetFactorsUserCmd `cmd:"" help:"Take the one-time codes, passkeys and recovery codes from a user who has lost them."`
+	Quota        quotaUserCmd        `cmd:"" help:"Bound what a user may store."`
+	Delete       deleteUserCmd       `cmd:"" help:"Delete an account, and give its files to somebody."`
 }
 
 // amend runs f beside the database and says what it did.
@@ -56,6 +57,16 @@ func (c roleUserCmd) Run(a *app, ctx *runContext) error {
 	return a.amend(ctx, func(admin *manager.Admin) error {
 		return admin.SetAdministrator(ctx, c.Name, c.Role == "administrator")
 	}, "%s is %s", c.Name, c.Role)
+}
+
+type resetFactorsUserCmd struct {
+	Name string `arg:"" help:"Name of the user."`
+}
+
+// Run resets second factors, also while the server runs.
+func (c resetFactorsUserCmd) Run(a *app, ctx *runContext) error {
+	return a.amend(ctx, func(admin *manager.Admin) error { return admin.ResetFactors(ctx, c.Name) },
+		"second factors of %s reset: the password is enough", c.Name)
 }
 
 type quotaUserCmd struct {

@@ -90,6 +90,15 @@ func (a *Admin) SetAdministrator(ctx context.Context, name string, administrator
 	return err
 }
 
+// ResetFactors takes all second factors from a user. ErrNotFound if he has none.
+func (a *Admin) ResetFactors(ctx context.Context, name string) error {
+	id, err := a.find(ctx, name)
+	if err == nil {
+		err = a.auth.ResetFactors(ctx, operator, id)
+	}
+	return err
+}
+
 // SetQuota bounds what a user may store; 0 is no bound.
 func (a *Admin) SetQuota(ctx context.Context, name string, bytes, files int64) error {
 	id, err := a.find(ctx, name)

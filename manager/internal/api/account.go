@@ -37,7 +37,7 @@ func (a *api) status(q *call) error {
 	}
 	return q.answer(map[string]any{
 		"version": a.Version, "setup_required": required, "setup_needs_code": required && !isLocal(q.r),
-		"max_name": vfs.MaxName,
+		"max_name": vfs.MaxName, "passkeys_at": a.site(q.r).Origin,
 	})
 }
 
@@ -70,9 +70,12 @@ func (a *api) login(q *call) error {
 	if err := q.decode(&in); err != nil {
 		return err
 	}
-	t, err := a.Auth.Login(q.ctx(), in.Username, in.Password, a.peer(q.r))
-	if err != nil {
+	t, second, err := a.Auth.LoginStep(q.ctx(), in.Username, in.Password, a.peer(q.r))
+	switch {
+	case err != nil:
 		return err
+	case second != nil:
+		return a.answerSecond(q, second)
 	}
 	return answerToken(q, t)
 }
@@ -137,7 +140,7 @@ func (a *api) changePassword(q *call) error {
 		return err
 	}
 	peer := a.peer(q.r)
-	user, err := a.Auth.ChangePassword(q.ctx(), q.who.Name, in.Previous, in.Next, peer)
+	user, err := a.Auth.ChangeOwnPassword(q.ctx(), q.who, in.Previous, in.Next, peer)
 	if err != nil {
 		return err
 	}

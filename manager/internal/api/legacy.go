@@ -63,6 +63,14 @@ func badV1(detail string) error {
 	return &errorV1{status: http.StatusBadRequest, detail: detail, err: cloud.ErrInvalid}
 }
 
+// reasonV1 has an answer of 403 say why: it is no secret to who knows the password.
+func reasonV1(err error) error {
+	if !errors.Is(err, cloud.ErrDenied) {
+		return err
+	}
+	return &errorV1{status: http.StatusForbidden, detail: cloud.TextOf(err), err: err}
+}
+
 // goneV1 says which form takes the place of one that is switched off.
 func goneV1(instead string) error {
 	return &errorV1{status: http.StatusGone, detail: "this form is switched off: " + instead, err: cloud.ErrDenied}
@@ -185,7 +193,7 @@ func (a *api) loginV1(q *call) error {
 		return &errorV1{status: http.StatusForbidden, err: err}
 	}
 	if err != nil {
-		return err
+		return reasonV1(err)
 	}
 	return answerV1(q, map[string]any{"token": t.Text})
 }
@@ -302,7 +310,7 @@ func (a *api) updatePasswordV1(q *call) error {
 	// not learn which of them it was.
 	user, err := a.Auth.ChangePassword(q.ctx(), name, previous, next, a.peer(q.r))
 	if err != nil {
-		return err
+		return reasonV1(err)
 	}
 	return answerV1(q, map[string]any{"id": user.ID, "username": user.Name, "administrator": user.Administrator})
 }

@@ -41,8 +41,21 @@ var samples = map[string]func(s subject) (target string, body any, on *cloud.Ent
 	"POST /api/login": func(s subject) (string, any, *cloud.Entry) {
 		return "/api/login", record{"username": s.user, "password": password}, nil
 	},
-	"POST /api/logout": func(subject) (string, any, *cloud.Entry) { return "/api/logout", nil, nil },
-	"GET /api/me":      func(subject) (string, any, *cloud.Entry) { return "/api/me", nil, nil },
+	"POST /api/login/code":                   func(subject) (string, any, *cloud.Entry) { return "/api/login/code", nil, nil }, // see factorBody
+	"POST /api/login/passkey":                func(subject) (string, any, *cloud.Entry) { return "/api/login/passkey", record{}, nil },
+	"POST /api/login/passkey/answer":         func(subject) (string, any, *cloud.Entry) { return "/api/login/passkey/answer", nil, nil }, // see factorBody
+	"GET /api/factors":                       func(subject) (string, any, *cloud.Entry) { return "/api/factors", nil, nil },
+	"POST /api/factors/totp":                 func(subject) (string, any, *cloud.Entry) { return "/api/factors/totp", nil, nil },
+	"POST /api/factors/totp/confirm":         func(subject) (string, any, *cloud.Entry) { return "/api/factors/totp/confirm", nil, nil },
+	"POST /api/factors/totp/remove":          func(subject) (string, any, *cloud.Entry) { return "/api/factors/totp/remove", nil, nil },
+	"POST /api/factors/passkeys":             func(subject) (string, any, *cloud.Entry) { return "/api/factors/passkeys", nil, nil },
+	"POST /api/factors/passkeys/answer":      func(subject) (string, any, *cloud.Entry) { return "/api/factors/passkeys/answer", nil, nil },
+	"PATCH /api/factors/passkeys/{id}":       func(subject) (string, any, *cloud.Entry) { return "/api/factors/passkeys/1", nil, nil },
+	"POST /api/factors/passkeys/{id}/remove": func(subject) (string, any, *cloud.Entry) { return "/api/factors/passkeys/1/remove", nil, nil },
+	"POST /api/factors/recovery-codes":       func(subject) (string, any, *cloud.Entry) { return "/api/factors/recovery-codes", nil, nil },
+	"POST /api/users/{id}/reset-factors":     func(s subject) (string, any, *cloud.Entry) { return account(s, "/reset-factors"), nil, nil },
+	"POST /api/logout":                       func(subject) (string, any, *cloud.Entry) { return "/api/logout", nil, nil },
+	"GET /api/me":                            func(subject) (string, any, *cloud.Entry) { return "/api/me", nil, nil },
 	"POST /api/password": func(subject) (string, any, *cloud.Entry) {
 		return "/api/password", record{"previous": password, "next": password + "2"}, nil
 	},
@@ -244,7 +257,9 @@ const servicePassword = "the password of the services"
 // policy's table.
 func TestMatrix(t *testing.T) {
 	collector := &gc.Collector{Now: time.Now}
-	w := open(t, func(o *api.Options) { o.TrustedProxies, o.Collector = []string{"127.0.0.1"}, collector })
+	w := open(t, func(o *api.Options) {
+		o.TrustedProxies, o.Collector, o.PublicURL = []string{"127.0.0.1"}, collector, site.Origin
+	})
 	w.Store.SetRetention(meta.Retention{Trash: time.Hour, Versions: 3, VersionAge: time.Hour})
 	collector.Store = w.Store
 	w.person(t, "root")
@@ -464,6 +479,9 @@ func (w *world) cell(t *testing.T, rt api.RouteFacts, kind string, sample func(s
 		at += w.spareAppPassword(t, who)
 	case "/api/trash/restore", "/api/trash/purge": // of his own trash
 		body = record{"ids": []cloud.EntryID{w.spareTrash(t, who, s.n)}}
+	}
+	if with, to := w.factorBody(t, rt, who, s); with != nil {
+		body, at = with, to
 	}
 	sep := "?"
 	if strings.Contains(at, "?") {

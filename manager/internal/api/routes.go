@@ -9,17 +9,33 @@ import (
 // idList is the longest body of a route that takes a list of ids.
 const idList = 64 << 10
 
+// answerOf is the longest body of a route that takes an authenticator's answer,
+// with the state of the question.
+const answerOf = 64 << 10
+
 // routes are all below /api, and what a share link gives without the page.
 func (a *api) routes() []route {
 	return []route{
 		{method: "GET", path: "/api/status", do: policy.SeeStatus, handle: a.status},
 		{method: "POST", path: "/api/setup", do: policy.SetUp, handle: a.setUp},
 		{method: "POST", path: "/api/login", do: policy.SignIn, handle: a.login},
+		{method: "POST", path: "/api/login/code", do: policy.SignIn, handle: a.loginCode},
+		{method: "POST", path: "/api/login/passkey", do: policy.SignIn, handle: a.askPasskey},
+		{method: "POST", path: "/api/login/passkey/answer", do: policy.SignIn, body: answerOf, handle: a.loginPasskey},
 		{method: "POST", path: "/api/logout", do: policy.ManageSessions, handle: a.logout},
 		{method: "GET", path: "/api/me", do: policy.SeeSelf, handle: a.me},
 		{method: "POST", path: "/api/password", do: policy.ChangePassword, handle: a.changePassword},
 		{method: "GET", path: "/api/sessions", do: policy.ManageSessions, handle: a.sessions},
 		{method: "DELETE", path: "/api/sessions/{id}", do: policy.ManageSessions, handle: a.endSession},
+		{method: "GET", path: "/api/factors", do: policy.ManageFactors, handle: a.factors},
+		{method: "POST", path: "/api/factors/totp", do: policy.ManageFactors, handle: a.offerTOTP},
+		{method: "POST", path: "/api/factors/totp/confirm", do: policy.ManageFactors, handle: a.setTOTP},
+		{method: "POST", path: "/api/factors/totp/remove", do: policy.ManageFactors, handle: a.removeTOTP},
+		{method: "POST", path: "/api/factors/passkeys", do: policy.ManageFactors, handle: a.offerPasskey},
+		{method: "POST", path: "/api/factors/passkeys/answer", do: policy.ManageFactors, body: answerOf, handle: a.addPasskey},
+		{method: "PATCH", path: "/api/factors/passkeys/{id}", do: policy.ManageFactors, handle: a.renamePasskey},
+		{method: "POST", path: "/api/factors/passkeys/{id}/remove", do: policy.ManageFactors, handle: a.removePasskey},
+		{method: "POST", path: "/api/factors/recovery-codes", do: policy.ManageFactors, handle: a.makeRecoveryCodes},
 		{method: "GET", path: "/api/app-passwords", do: policy.ManageAppPasswords, handle: a.appPasswords},
 		{method: "POST", path: "/api/app-passwords", do: policy.ManageAppPasswords, handle: a.makeAppPassword},
 		{method: "DELETE", path: "/api/app-passwords/{id}", do: policy.ManageAppPasswords, handle: a.revokeAppPassword},
@@ -28,6 +44,7 @@ func (a *api) routes() []route {
 		{method: "PATCH", path: "/api/users/{id}", do: policy.ManageUsers, handle: a.changeUser},
 		{method: "POST", path: "/api/users/{id}/delete", do: policy.ManageUsers, handle: a.deleteUser},
 		{method: "POST", path: "/api/users/{id}/password", do: policy.ManageUsers, handle: a.resetPassword},
+		{method: "POST", path: "/api/users/{id}/reset-factors", do: policy.ManageUsers, handle: a.resetFactors},
 		{method: "GET", path: "/api/accounts", do: policy.ManageUsers, handle: a.accounts},
 		{method: "GET", path: "/api/groups", do: policy.FindUsers, handle: a.groups},
 		{method: "POST", path: "/api/groups", do: policy.ManageGroups, handle: a.createGroup},

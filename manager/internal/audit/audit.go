@@ -32,6 +32,13 @@ const (
 	MemberAdded        = "member-added"
 	MemberRemoved      = "member-removed"
 	QuotaSet           = "quota-set"
+	TOTPSet            = "totp-set"
+	TOTPRemoved        = "totp-removed"
+	PasskeyAdded       = "passkey-added"
+	PasskeyRenamed     = "passkey-renamed"
+	PasskeyRemoved     = "passkey-removed"
+	RecoveryCodesMade  = "recovery-codes-made"
+	FactorsReset       = "factors-reset" // by an administrator
 	AppPasswordMade    = "app-password-made"
 	AppPasswordRevoked = "app-password-revoked"
 	LinkMade           = "link-made"

@@ -20,50 +20,87 @@ func errWrong() error {
 
 // Login begins a session for who knows the password. ErrUnauthenticated if it is
 // wrong or there is no such user, which look and last the same; ErrLimited, with
-// a *retry.AfterError, after too many attempts.
+// a *retry.AfterError, after too many attempts; ErrDenied, with a text, if the
+// account asks for a second factor, which takes LoginStep.
 func (s *Service) Login(ctx context.Context, name, password string, peer Peer) (Token, error) {
-	user, err := s.prove(ctx, name, password, peer)
-	if err != nil {
-		return Token{}, err
-	}
-	t, err := s.SignIn(ctx, user, peer)
-	if err == nil {
-		s.audit.Add(ctx, byUser(user, peer, audit.SignIn))
+	t, second, err := s.LoginStep(ctx, name, password, peer)
+	if err == nil && second != nil {
+		err = errSecond()
 	}
 	return t, err
 }
 
-// prove checks a password within the limits.
-func (s *Service) prove(ctx context.Context, name, password string, peer Peer) (cloud.User, error) {
+// LoginStep is Login for those who can go on: if the account asks for a second
+// factor it gives no token, but what is to be shown next.
+func (s *Service) LoginStep(ctx context.Context, name, password string, peer Peer) (Token, *Second, error) {
+	found, set, err := s.prove(ctx, name, password, peer)
+	if err != nil {
+		return Token{}, nil, err
+	}
+	if set.Any() {
+		second, err := s.second(found, set)
+		return Token{}, second, err
+	}
+	t, err := s.signIn(ctx, found.User, peer, "")
+	return t, nil, err
+}
+
+// signIn begins a session, and writes down how it was come by.
+func (s *Service) signIn(ctx context.Context, user cloud.User, peer Peer, how string) (Token, error) {
+	t, err := s.SignIn(ctx, user, peer)
+	if err == nil {
+		r := byUser(user, peer, audit.SignIn)
+		r.Detail = how
+		s.audit.Add(ctx, r)
+	}
+	return t, err
+}
+
+// prove checks a password within the limits, and gives what else the user may be
+// asked for. With that, the right password alone clears no count: whoever knows
+// it could guess codes for ever.
+func (s *Service) prove(ctx context.Context, name, password string, peer Peer) (meta.Credentials, meta.FactorSet, error) {
+	refuse := func(err error) (meta.Credentials, meta.FactorSet, error) {
+		return meta.Credentials{}, meta.FactorSet{}, err
+	}
 	try, err := s.limits.login(name, peer, s.now())
 	if err != nil {
-		return cloud.User{}, err
+		return refuse(err)
 	}
 	if len(password) > MaxPassword {
-		return cloud.User{}, errWrong()
+		return refuse(errWrong())
 	}
 	found, err := s.credentials(ctx, name)
 	if err != nil {
 		try.undo()
-		return cloud.User{}, err
+		return refuse(err)
 	}
 	ok, stale, err := s.hasher.verify(ctx, found.Password, password)
 	if err != nil {
 		try.undo()
-		return cloud.User{}, fmt.Errorf("check password: %w", err)
+		return refuse(fmt.Errorf("check password: %w", err))
 	}
 	if !ok || found.ID == 0 || found.Disabled {
 		// A name that nobody has may be a password in the wrong field: it is not kept.
 		r := byUser(found.User, peer, audit.SignIn)
 		r.Done = false
 		s.audit.Add(ctx, r)
-		return cloud.User{}, errWrong()
+		return refuse(errWrong())
 	}
-	try.right(s.now())
+	set, err := s.store.Factors(ctx, found.ID)
+	if err != nil {
+		try.undo()
+		return refuse(err)
+	}
+	if set.Any() {
+		try.undo()
+	} else {
+		try.right(s.now())
+	}
 	if stale {
-		s.rehash(ctx, found, password)
+		found.Password = s.rehash(ctx, found, password)
 	}
-	return found.User, nil
+	return found, set, nil
 }
 
 // byUser is a record of what a user did who was not signed in before.
@@ -87,8 +124,9 @@ func (s *Service) credentials(ctx context.Context, name string) (meta.Credential
 	return found, nil
 }
 
-// rehash stores a password anew under the parameters in force.
-func (s *Service) rehash(ctx context.Context, c meta.Credentials, password string) {
+// rehash stores a password anew under the parameters in force, and gives the form
+// that is stored then.
+func (s *Service) rehash(ctx context.Context, c meta.Credentials, password string) string {
 	fresh, err := s.hasher.hash(ctx, password)
 	if err == nil {
 		err = s.store.Rehash(ctx, c.ID, c.Password, fresh)
@@ -96,7 +134,9 @@ func (s *Service) rehash(ctx context.Context, c meta.Credentials, password strin
 	if err != nil {
 		// The old form is as good for this sign-in, and the next will try again.
 		s.log.WarnContext(ctx, "password not hashed anew", "user", c.ID, "err", err)
+		return c.Password
 	}
+	return fresh
 }
 
 // CreateFirst makes the first user, an administrator. It needs the set-up code,
@@ -183,21 +223,37 @@ func (s *Service) create(ctx context.Context, name, password string, admin, firs
 // his sessions. Errors are those of Login, and ErrInvalid for a new password
 // that may not be one.
 func (s *Service) ChangePassword(ctx context.Context, name, previous, next string, peer Peer) (cloud.User, error) {
+	return s.changePassword(ctx, name, previous, next, peer, false)
+}
+
+// ChangeOwnPassword is ChangePassword for somebody signed in, who has shown a
+// second factor if his account asks for one.
+func (s *Service) ChangeOwnPassword(ctx context.Context, who policy.Principal, previous, next string, peer Peer) (cloud.User, error) {
+	if err := policy.Check(who, policy.ChangePassword, nil); err != nil {
+		return cloud.User{}, err
+	}
+	return s.changePassword(ctx, who.Name, previous, next, peer, true)
+}
+
+func (s *Service) changePassword(ctx context.Context, name, previous, next string, peer Peer, signedIn bool) (cloud.User, error) {
 	if err := checkPassword(name, next); err != nil {
 		return cloud.User{}, err
 	}
 	if previous == next {
 		return cloud.User{}, cloud.UserErrorf(cloud.ErrInvalid, "the new password is the old one")
 	}
-	user, err := s.prove(ctx, name, previous, peer)
+	found, set, err := s.prove(ctx, name, previous, peer)
+	if err == nil && set.Any() && !signedIn {
+		err = errSecond()
+	}
 	if err != nil {
 		return cloud.User{}, err
 	}
-	if err := s.replacePassword(ctx, user.ID, next); err != nil {
+	if err := s.replacePassword(ctx, found.ID, next); err != nil {
 		return cloud.User{}, err
 	}
-	s.audit.Add(ctx, byUser(user, peer, audit.PasswordChanged))
-	return user, nil
+	s.audit.Add(ctx, byUser(found.User, peer, audit.PasswordChanged))
+	return found.User, nil
 }
 
 // SetPassword replaces a password without asking for the one before: for the

@@ -36,6 +36,7 @@ type Store interface {
 	meta.Accounts
 	meta.Groups
 	meta.AppPasswords
+	meta.Factors
 	meta.Links
 	meta.Quotas
 }
@@ -46,7 +47,7 @@ type Options struct {
 	Private *rsa.PrivateKey // signs tokens; without it nobody can sign in
 	Public  *rsa.PublicKey  // checks them; without it no token is taken
 	Bus     *event.Bus      // told when sessions end
-	Ring    crypt.Ring      // seals the texts of links; without it there are none
+	Ring    crypt.Ring      // seals the texts of links and what proves a second factor; without it there are none
 
 	Now  func() time.Time // nil is time.Now
 	Hash HashParams       // zero is 64 MiB, 3 passes, 1 lane
@@ -117,6 +118,9 @@ func (s *Service) Run(ctx context.Context) error {
 		if err := s.store.ExpireSessions(ctx, now); err != nil && ctx.Err() == nil {
 			// They are void all the same; the next round removes them.
 			s.log.WarnContext(ctx, "expired sessions not removed", "err", err)
+		}
+		if err := s.store.ExpireChallenges(ctx, now); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "expired challenges not removed", "err", err)
 		}
 		s.tickets.purge(now)
 		select {

@@ -17,6 +17,7 @@ import (
 	"discordcloud/manager/internal/meta/sqlmeta"
 	"discordcloud/manager/internal/policy"
 	"discordcloud/pkg/cloud"
+	"discordcloud/pkg/crypt"
 	"discordcloud/pkg/retry"
 )
 
@@ -71,7 +72,7 @@ func open(t testing.TB) *world {
 			w.ended = append(w.ended, *s)
 		}
 	}))
-	w.Service = w.service(auth.Options{Hash: cheap})
+	w.Service = w.service(auth.Options{Hash: cheap, Ring: crypt.Ring{{1}}})
 	return w
 }
 

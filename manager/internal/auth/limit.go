@@ -111,6 +111,7 @@ type limits struct {
 	network  *limit
 	register *limit // network
 	app      *limit // network, of wrong app passwords
+	code     *limit // account, of codes: only who knows its password comes so far
 
 	mu    sync.Mutex
 	known map[string]time.Time // account and network, to when it was right
@@ -128,14 +129,16 @@ func newLimits() limits {
 		network:  &limit{Burst: 20, Base: time.Minute, Most: 15 * time.Minute, MaxKeys: 1 << 16, keys: map[string]*attempts{}},
 		register: &limit{Burst: 3, Base: time.Hour, Most: time.Hour, MaxKeys: 1 << 14, keys: map[string]*attempts{}},
 		app:      &limit{Burst: 20, Base: time.Minute, Most: 15 * time.Minute, MaxKeys: 1 << 16, keys: map[string]*attempts{}},
+		code:     &limit{Burst: 10, Base: 30 * time.Second, Most: 15 * time.Minute, MaxKeys: 1 << 16, keys: map[string]*attempts{}},
 		known:    map[string]time.Time{},
 	}
 }
 
-// attempt is one counted try of a password.
+// attempt is one counted try of a password, or of a code.
 type attempt struct {
 	l                      *limits
 	pair, account, network string
+	code                   bool
 }
 
 // login counts a try of an account's password before it is looked at: of many
@@ -161,10 +164,28 @@ func (l *limits) login(name string, peer Peer, now time.Time) (attempt, error) {
 	return a, nil
 }
 
-// right says that the password was the right one.
+// guess counts a try of a code, which is a try to sign in, and a guess of few
+// digits besides: from however many networks.
+func (l *limits) guess(name string, peer Peer, now time.Time) (attempt, error) {
+	a, err := l.login(name, peer, now)
+	if err != nil {
+		return attempt{}, err
+	}
+	if wait, ok := l.code.take(a.account, now); !ok {
+		a.undo()
+		return attempt{}, tooMany("codes", wait)
+	}
+	a.code = true
+	return a, nil
+}
+
+// right says that it was the right one.
 func (a attempt) right(now time.Time) {
 	a.l.pair.clear(a.pair)
 	a.undo()
+	if a.code {
+		a.l.code.clear(a.account)
+	}
 	a.l.mu.Lock()
 	defer a.l.mu.Unlock()
 	if len(a.l.known) >= maxKnown {
@@ -176,11 +197,14 @@ func (a attempt) right(now time.Time) {
 	a.l.known[a.pair] = now
 }
 
-// undo says that the password was not looked at after all.
+// undo says that nothing was looked at after all.
 func (a attempt) undo() {
 	a.l.pair.giveBack(a.pair)
 	a.l.network.giveBack(a.network)
 	a.l.account.giveBack(a.account)
+	if a.code {
+		a.l.code.giveBack(a.account)
+	}
 }
 
 func (l *limits) isKnown(pair string, now time.Time) bool {

@@ -71,7 +71,9 @@ const (
 	SeeDebug       Action = "see-debug"
 	// ManageAppPasswords is to make, list and revoke the passwords of programs.
 	ManageAppPasswords Action = "manage-app-passwords"
-	UseDAV             Action = "use-dav"
+	// ManageFactors is to see and to change what one shows besides the password.
+	ManageFactors Action = "manage-factors"
+	UseDAV        Action = "use-dav"
 	// ManageTrash is to see one's own trash, and to bring back what is in it.
 	ManageTrash Action = "manage-trash"
 	ManageJobs  Action = "manage-jobs" // work in the background, and what it works on
@@ -162,6 +164,7 @@ var rules = map[Action]rule{
 	SeeDebug:       {roles: users, admin: true},
 
 	ManageAppPasswords: {roles: users},
+	ManageFactors:      {roles: users},
 	UseDAV:             {roles: []Role{AppPassword}},
 	ManageTrash:        {roles: users},
 	SeeSpace:           {roles: users},

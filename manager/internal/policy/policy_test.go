@@ -191,7 +191,7 @@ func TestCheck_Others(t *testing.T) {
 		policy.Register: admins, policy.ManageGroups: admins, policy.SeeAudit: admins, policy.ManageQuotas: admins, policy.ManageUsers: admins, policy.SeeDebug: admins,
 		policy.ManageTrash: users, policy.SeeSpace: users, policy.ManageJobs: admins,
 		policy.OpenLink: everybody, policy.SeeLink: "udddddd", policy.ManageLinks: users,
-		policy.Serve: services, policy.ManageAppPasswords: users, policy.UseDAV: "udddddd", // see TestCheck_AppPassword
+		policy.Serve: services, policy.ManageAppPasswords: users, policy.ManageFactors: users, policy.UseDAV: "udddddd", // see TestCheck_AppPassword
 	}
 	for _, do := range policy.Actions() {
 		if policy.NeedsEntry(do) {
