@@ -289,6 +289,7 @@ func (k *cluster) sockets(t *testing.T) int {
 // that was acknowledged is lost, nothing half-written is visible, and the next
 // start needs no repair.
 func TestEndToEnd_killed(t *testing.T) {
+	t.Parallel() // much of it is waiting for processes
 	rounds := 50
 	if testing.Short() {
 		rounds = 5

@@ -96,7 +96,7 @@ func connect(path string, most int, pragmas []string, params ...string) (*sql.DB
 	if err != nil {
 		return nil, err
 	}
-	db := sql.OpenDB(connector)
+	db := sql.OpenDB(preparing{connector})
 	db.SetMaxOpenConns(most)
 	db.SetMaxIdleConns(most)
 	return db, nil
