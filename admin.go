@@ -15,6 +15,8 @@ type adminCmd struct {
 	ResetPassword   resetPasswordCmd   `cmd:"" help:"Set a user's password; asks for it on standard input. All sign-ins of the user end."`
 	AppPassword     appPasswordCmd     `cmd:"" help:"Make a password for WebDAV and print it; it is told once. The page lists and revokes them."`
 	User            userCmd            `cmd:"" help:"Close, open and delete accounts, set roles and quotas."`
+	Invite          inviteCmd          `cmd:"" help:"Make an invitation and print its address: whoever opens it makes an account."`
+	Mail            mailCmd            `cmd:"" help:"Try whether mail arrives."`
 	Users           usersCmd           `cmd:"" help:"List the users."`
 	Config          configCmd          `cmd:"" help:"Print the configuration in force, without its secrets."`
 	Thumbnails      thumbnailsCmd      `cmd:"" help:"Show how many thumbnails there are, or have them made again."`

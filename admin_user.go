@@ -12,6 +12,7 @@ type userCmd struct {
 	Enable       enableUserCmd       `cmd:"" help:"Open an account again."`
 	Role         roleUserCmd         `cmd:"" help:"Make a user an administrator, or no longer one."`
 	ResetFactors resetFactorsUserCmd `cmd:"" help:"Take the one-time codes, passkeys and recovery codes from a user who has lost them."`
+	Reset        resetUserCmd        `cmd:"" help:"Make a link by which a user sets a new password, and print its address. It works once, for a day."`
 	Quota        quotaUserCmd        `cmd:"" help:"Bound what a user may store."`
 	Delete       deleteUserCmd       `cmd:"" help:"Delete an account, and give its files to somebody."`
 }

@@ -35,6 +35,7 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 	previews, previewCapacity, thumbs := a.thumbnailServices(), a.thumbnailCapacity(), a.thumbnailSettings()
 	memory, capacity := a.uploadMemory(), a.capacity()
 	retention, collect := a.retention(), a.collect()
+	mail, openID := a.mail(listen.public), a.openID()
 	a.needSomeSecrets(secrets)
 	if err := a.checked(); err != nil {
 		return err
@@ -73,7 +74,7 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 	if err := thumbs.configure(&cfg, log.With("part", "thumbnails")); err != nil {
 		return err
 	}
-	cfg.Retention, cfg.Collect = retention, collect
+	cfg.Retention, cfg.Collect, cfg.Mail, cfg.OpenID = retention, collect, mail, openID
 
 	var uploads []*upload.Service
 	cfg.Mounts = map[string]http.Handler{}
@@ -149,6 +150,7 @@ func (managerCmd) Run(a *app, ctx *runContext) error {
 	a.env.Need(secretNames...)
 	a.env.Need("DISCORD_BOT_TOKEN")
 	thumbs, retention, collect := a.thumbnailSettings(), a.retention(), a.collect()
+	mail, openID := a.mail(listen.public), a.openID()
 	if err := a.checked(); err != nil {
 		return err
 	}
@@ -167,7 +169,7 @@ func (managerCmd) Run(a *app, ctx *runContext) error {
 	if err := thumbs.configure(&cfg, log.With("part", "thumbnails")); err != nil {
 		return err
 	}
-	cfg.Retention, cfg.Collect = retention, collect
+	cfg.Retention, cfg.Collect, cfg.Mail, cfg.OpenID = retention, collect, mail, openID
 	cfg.DatabaseURL = database
 	m, err := newManager(ctx, cfg)
 	if err != nil {

@@ -3,12 +3,13 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
 	"discordcloud/manager"
-	"discordcloud/pkg/blob/bucketblob"
 	"discordcloud/pkg/config"
 )
 
@@ -243,30 +244,64 @@ func (a *app) collect() manager.Collect {
 	}
 }
 
+// mail is the server by which a manager sends mail; public is its PUBLIC_URL,
+// without which the links in mails would be made of what a request says.
+func (a *app) mail(public string) manager.Mail {
+	m := manager.Mail{
+		URL:  a.env.Secret("SMTP_URL", "server that takes mail, smtp://user:password@host:587 (STARTTLS) or smtps://…; needs PUBLIC_URL; without it there is no mail"),
+		From: a.env.String("MAIL_FROM", "", "address that mail comes from, such as cloud@example.org"),
+	}
+	if m.URL == "" {
+		return m
+	}
+	if err := m.Check(); err != nil {
+		a.env.Problemf("SMTP_URL", "%v (or MAIL_FROM is none)", err)
+	}
+	if public == "" {
+		a.env.Problemf("PUBLIC_URL", "missing (mails hold links to it)")
+	}
+	return m
+}
+
+// openID is another provider of sign-ins.
+func (a *app) openID() manager.OpenID {
+	o := manager.OpenID{
+		Issuer:       a.env.URL("OIDC_ISSUER", "", "provider of OpenID Connect by which people may sign in, such as https://id.example.org; it sends them back to PUBLIC_URL/api/openid/return", "https", "http"),
+		ClientID:     a.env.String("OIDC_CLIENT_ID", "", "what this server is to the provider"),
+		ClientSecret: a.env.Secret("OIDC_CLIENT_SECRET", "by which the provider knows this server; none for a public client"),
+		Name:         a.env.String("OIDC_NAME", "", "the provider as the page names it; default: its host"),
+		SignUp:       a.env.Bool("OIDC_SIGN_UP", false, "whoever the provider knows may make an account; 1 allows it"),
+	}
+	if o.Issuer == "" {
+		return o
+	}
+	if o.ClientID == "" {
+		a.env.Problemf("OIDC_CLIENT_ID", "missing (OIDC_ISSUER needs it)")
+	}
+	u, err := url.Parse(o.Issuer)
+	if err != nil {
+		return o // told already
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		a.env.Problemf("OIDC_ISSUER", "it must begin with https:// but on this machine itself")
+	}
+	if o.Name == "" {
+		o.Name = u.Hostname()
+	}
+	return o
+}
+
 type thumbnailSettings struct {
-	store  string
-	bucket bucketblob.Options
+	here   bool
 	cache  int64
 	format string
 }
 
 // thumbnailSettings are those of a manager.
 func (a *app) thumbnailSettings() thumbnailSettings {
-	bucket := bucketblob.Options{
-		URL:    a.env.URL("SUPABASE_URL", "", "of a Supabase project, for THUMBNAIL_STORE", "https", "http"),
-		Key:    a.env.Secret("SUPABASE_KEY", "of its service role, or a secret key"),
-		Bucket: "thumbnails",
-	}
-	known := bucket.URL != "" && bucket.Key != ""
-	if !known {
-		bucket = bucketblob.Options{}
-	}
-	store := a.env.String("THUMBNAIL_STORE", "discord", "where thumbnails are kept, sealed: discord, disk for DATA_DIR, or supabase for a private bucket of Supabase Storage")
-	switch {
-	case store == "supabase" && !known:
-		a.env.Problemf("THUMBNAIL_STORE", "supabase needs SUPABASE_URL and SUPABASE_KEY")
-	case store != "discord" && store != "disk" && store != "supabase":
-		a.env.Problemf("THUMBNAIL_STORE", "%q is neither discord nor disk nor supabase", store)
+	store := a.env.String("THUMBNAIL_STORE", "discord", "where thumbnails are kept, sealed: discord, or disk for DATA_DIR")
+	if store != "discord" && store != "disk" {
+		a.env.Problemf("THUMBNAIL_STORE", "%q is neither discord nor disk", store)
 	}
 	format := a.env.String("THUMBNAIL_FORMAT", "jpeg", "format of new thumbnails: jpeg, or webp or avif where the manager finds vipsthumbnail")
 	if format != "jpeg" && format != "webp" && format != "avif" {
@@ -274,8 +309,7 @@ func (a *app) thumbnailSettings() thumbnailSettings {
 	}
 	return thumbnailSettings{
 		format: format,
-		store:  store,
-		bucket: bucket,
+		here:   store == "disk",
 		cache:  a.env.Bytes("THUMBNAIL_CACHE", 256<<20, 1<<20, "thumbnails kept in DATA_DIR for quick reading, sealed"),
 	}
 }
@@ -292,7 +326,8 @@ func (a *app) thumbnailCapacity() int {
 func (a *app) declareAll() {
 	a.dataDir()
 	a.databaseURL()
-	a.listenSettings()
+	a.mail(a.listenSettings().public)
+	a.openID()
 	a.secretSettings()
 	a.discordSettings()
 	a.sandboxSettings()

@@ -28,12 +28,12 @@ import (
 	"discordcloud/manager/internal/event"
 	"discordcloud/manager/internal/gc"
 	"discordcloud/manager/internal/hub"
+	"discordcloud/manager/internal/mail"
 	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/meta/sqlmeta"
 	"discordcloud/manager/internal/thumbs"
 	"discordcloud/manager/internal/vfs"
 	"discordcloud/pkg/blob"
-	"discordcloud/pkg/blob/bucketblob"
 	"discordcloud/pkg/cloud"
 	"discordcloud/pkg/config"
 	"discordcloud/pkg/crypt"
@@ -87,6 +87,11 @@ type Config struct {
 	Blobs   Blobs
 	Read    object.Limits
 
+	// Mail says by which server mail is sent; without a URL there is none.
+	Mail Mail
+	// OpenID is another provider of sign-ins; without an Issuer there is none.
+	OpenID OpenID
+
 	// Retention says what is kept of what people delete and replace.
 	Retention Retention
 	// Collect says how messages are deleted that nothing refers to; Messages does
@@ -94,11 +99,9 @@ type Config struct {
 	Collect  Collect
 	Messages gc.Messages
 
-	// ThumbnailStore is where new thumbnails go: "discord" for Blobs, "disk" for
-	// DataDir, "supabase" for ThumbnailBucket, which is none if it is zero.
-	ThumbnailStore  string
-	ThumbnailBucket bucketblob.Options
-	ThumbnailCache  int64 // bytes of them that are kept below DataDir in any case
+	// ThumbnailsHere keeps thumbnails below DataDir, not in Blobs.
+	ThumbnailsHere bool
+	ThumbnailCache int64 // bytes of them that are kept below DataDir in any case
 	// ThumbnailFormat is "jpeg", "webp" or "avif"; ThumbnailEncoder makes the
 	// latter two, nil for none.
 	ThumbnailFormat  string
@@ -130,6 +133,7 @@ type Manager struct {
 	auth     *auth.Service
 	dispatch *dispatch.Dispatcher
 	hub      *hub.Hub
+	mail     *mail.Mailer // nil without
 	thumbs   *thumbs.Thumbs
 	dav      *dav.Handler
 	expiry   *gc.Expiry
@@ -179,9 +183,18 @@ func (m *Manager) wire(ctx context.Context) error {
 		Grace: cfg.Collect.Grace, Daily: cfg.Collect.Daily, Orphans: cfg.Collect.Orphans,
 	}
 	log := &audit.Log{Store: m.store, Log: part(cfg.Log, "audit")}
-	m.auth = auth.New(auth.Options{
+	people := auth.Options{
 		Store: m.store, Audit: log, Private: cfg.Private, Public: cfg.Public, Bus: m.bus, Ring: cfg.Keys, Log: part(cfg.Log, "auth"),
-	})
+		PublicURL: cfg.PublicURL, OpenID: cfg.OpenID.provider(), SignUp: cfg.OpenID.SignUp,
+	}
+	var err error
+	if m.mail, err = cfg.Mail.mailer(part(cfg.Log, "mail")); err != nil {
+		return err
+	}
+	if m.mail != nil {
+		people.Mail = m.mail
+	}
+	m.auth = auth.New(people)
 	source := &object.Source{Blobs: cfg.Blobs, Chunks: m.store, Key: object.RingKeys(cfg.Keys), ReadAhead: cfg.Read}
 	files := &vfs.FS{Store: m.store, Bus: m.bus, Source: source, Ring: cfg.Keys, Audit: log, Log: part(cfg.Log, "vfs")}
 	m.dispatch = dispatch.New(dispatch.Options{
@@ -217,7 +230,7 @@ func (m *Manager) wire(ctx context.Context) error {
 	m.server = &http.Server{
 		Handler: api.New(api.Options{
 			Auth: m.auth, FS: files, Sockets: m.hub, Mounts: cfg.Mounts, Page: cfg.Page, Bus: m.bus, Thumbs: m.thumbs,
-			Put: m.dispatch.Put, DAV: m.dav.Serve, DAVOverHTTP: cfg.DAVOverHTTP,
+			Mail: m.mail, Put: m.dispatch.Put, DAV: m.dav.Serve, DAVOverHTTP: cfg.DAVOverHTTP,
 			Health: m.store.Ping, Services: m.services, Debug: debug, Retention: cfg.Retention, Expiry: m.expiry, Collector: m.collect,
 			LegacyQueryAuth: cfg.LegacyQueryAuth, PublicURL: cfg.PublicURL, PageOrigins: cfg.PageOrigins, TrustedProxies: cfg.TrustedProxies,
 			Log: part(cfg.Log, "http"), Version: cfg.Version,
@@ -301,6 +314,9 @@ func (m *Manager) Run(ctx context.Context) error {
 	})
 	work.Go(func() error { return m.thumbs.Run(thumbsContext) })
 	work.Go(func() error { return m.auth.Run(background) })
+	if m.mail != nil {
+		work.Go(func() error { return m.mail.Run(background) })
+	}
 	work.Go(func() error { return m.dav.Run(background) })
 	work.Go(func() error { return m.expiry.Run(background) })
 	if m.cfg.Messages != nil {

@@ -37,7 +37,7 @@ func (a *api) status(q *call) error {
 	}
 	return q.answer(map[string]any{
 		"version": a.Version, "setup_required": required, "setup_needs_code": required && !isLocal(q.r),
-		"max_name": vfs.MaxName, "passkeys_at": a.site(q.r).Origin,
+		"max_name": vfs.MaxName, "passkeys_at": a.site(q.r).Origin, "mail": a.Auth.Mails(), "openid": a.Auth.OpenIDName(),
 	})
 }
 

@@ -21,6 +21,7 @@ import (
 	"discordcloud/manager/internal/dispatch"
 	"discordcloud/manager/internal/event"
 	"discordcloud/manager/internal/gc"
+	"discordcloud/manager/internal/mail"
 	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/policy"
 	"discordcloud/manager/internal/serve"
@@ -55,6 +56,8 @@ type Options struct {
 	Health func(context.Context) error
 	// Services lists what is connected; nil is nothing.
 	Services func() []ServiceInfo
+	// Mail is how the mail goes; nil is without.
+	Mail *mail.Mailer
 	// Retention is what the store keeps, as the answers tell of it.
 	Retention meta.Retention
 	// Expiry and Collector work in the background; nil is without.

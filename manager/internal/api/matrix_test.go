@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -32,6 +33,9 @@ type subject struct {
 	version      meta.VersionID
 	token        string // of who asks; "" for none
 	user         string // somebody else, whose password is known
+	secret       string // text of an invitation, or of a link that works once, of somebody else
+	invitation   int64
+	identity     string // of who asks
 }
 
 // samples has one request for each route that succeeds for whoever may make it.
@@ -75,8 +79,50 @@ var samples = map[string]func(s subject) (target string, body any, on *cloud.Ent
 	},
 	"POST /api/users/{id}/delete":   func(s subject) (string, any, *cloud.Entry) { return account(s, "/delete"), record{}, nil },
 	"POST /api/users/{id}/password": func(s subject) (string, any, *cloud.Entry) { return account(s, "/password"), nil, nil },
-	"GET /api/accounts":             func(subject) (string, any, *cloud.Entry) { return "/api/accounts", nil, nil },
-	"GET /api/groups":               func(subject) (string, any, *cloud.Entry) { return "/api/groups", nil, nil },
+	"POST /api/users/{id}/reset-link": func(s subject) (string, any, *cloud.Entry) {
+		return account(s, "/reset-link"), nil, nil
+	},
+	"GET /api/invitations": func(subject) (string, any, *cloud.Entry) { return "/api/invitations", nil, nil },
+	"POST /api/invitations": func(s subject) (string, any, *cloud.Entry) {
+		return "/api/invitations", record{"name": fmt.Sprint(s.n)}, nil
+	},
+	"DELETE /api/invitations/{id}": func(s subject) (string, any, *cloud.Entry) {
+		return fmt.Sprint("/api/invitations/", s.invitation), nil, nil
+	},
+	"POST /api/invitation": func(s subject) (string, any, *cloud.Entry) {
+		return "/api/invitation", record{"token": s.secret}, nil
+	},
+	"POST /api/invitation/accept": func(s subject) (string, any, *cloud.Entry) {
+		return "/api/invitation/accept", record{"token": s.secret, "username": fmt.Sprint("i", s.n), "password": password}, nil
+	},
+	"POST /api/reset": func(s subject) (string, any, *cloud.Entry) { return "/api/reset", record{"token": s.secret}, nil },
+	"POST /api/reset/password": func(s subject) (string, any, *cloud.Entry) {
+		return "/api/reset/password", record{"token": s.secret, "password": password + "2"}, nil
+	},
+	"POST /api/reset/mail": func(s subject) (string, any, *cloud.Entry) { return "/api/reset/mail", record{"of": s.user}, nil },
+	"GET /api/address":     func(subject) (string, any, *cloud.Entry) { return "/api/address", nil, nil },
+	"PUT /api/address": func(subject) (string, any, *cloud.Entry) {
+		return "/api/address", record{"address": "", "password": password + "2"}, nil // which POST /api/password has set
+	},
+	"POST /api/address/confirm": func(s subject) (string, any, *cloud.Entry) {
+		return "/api/address/confirm", record{"token": s.secret}, nil
+	},
+	"POST /api/openid":       func(subject) (string, any, *cloud.Entry) { return "/api/openid", nil, nil },
+	"GET /api/openid/return": func(subject) (string, any, *cloud.Entry) { return "/api/openid/return?state=1&code=2", nil, nil },
+	"POST /api/openid/arrive": func(subject) (string, any, *cloud.Entry) {
+		return "/api/openid/arrive", record{"state": "1", "code": "2", "key": "3"}, nil
+	},
+	"GET /api/identities": func(subject) (string, any, *cloud.Entry) { return "/api/identities", nil, nil },
+	"POST /api/identities": func(subject) (string, any, *cloud.Entry) {
+		return "/api/identities", record{"password": password + "2"}, nil
+	},
+	"POST /api/identities/link": func(subject) (string, any, *cloud.Entry) {
+		return "/api/identities/link", record{"state": "1", "code": "2", "key": "3"}, nil
+	},
+	"DELETE /api/identities/{id}": func(s subject) (string, any, *cloud.Entry) { return "/api/identities/" + s.identity, nil, nil },
+	"GET /api/admin/mail":         func(subject) (string, any, *cloud.Entry) { return "/api/admin/mail", nil, nil },
+	"GET /api/accounts":           func(subject) (string, any, *cloud.Entry) { return "/api/accounts", nil, nil },
+	"GET /api/groups":             func(subject) (string, any, *cloud.Entry) { return "/api/groups", nil, nil },
 	"POST /api/groups": func(s subject) (string, any, *cloud.Entry) {
 		return "/api/groups", record{"name": fmt.Sprint("made ", s.n)}, nil
 	},
@@ -449,6 +495,7 @@ func (w *world) cell(t *testing.T, rt api.RouteFacts, kind string, sample func(s
 		}
 		s.spare = l.ID
 	}
+	w.prepare(t, rt, who, &s)
 	at, body, on := sample(s)
 	if want := heirs[kind]; want != "" && on != nil && who.Role == policy.User {
 		e, err := w.Store.Entry(t.Context(), on.ID, who.User)
@@ -472,6 +519,14 @@ func (w *world) cell(t *testing.T, rt api.RouteFacts, kind string, sample func(s
 			if kind == "link without its password" {
 				expect = http.StatusUnauthorized
 			}
+		}
+	case "/api/reset/mail", "/api/openid", "/api/openid/arrive", "/api/identities/link": // without mail, and without another provider
+		expect = http.StatusNotFound
+	case "/api/openid/return":
+		expect = http.StatusSeeOther
+	case "/api/identities":
+		if rt.Method == http.MethodPost {
+			expect = http.StatusNotFound
 		}
 	case "/api/sessions/{id}":
 		at += w.spareSession(t, who)
@@ -504,7 +559,7 @@ func (w *world) cell(t *testing.T, rt api.RouteFacts, kind string, sample func(s
 		expect = 0
 	}
 	switch {
-	case err == nil && expect == http.StatusUnauthorized && got.status == expect:
+	case err == nil && (expect == http.StatusUnauthorized || expect == http.StatusSeeOther) && got.status == expect:
 	case (expect == http.StatusForbidden || err == nil && expect == http.StatusNotFound) && got.status == expect:
 	case err == nil && expect == http.StatusOK && got.status/100 == 2:
 	case err != nil && refused(rt, err, got.status):
@@ -594,6 +649,37 @@ func (w *world) visit(t *testing.T, kind string, rt api.RouteFacts, s *subject, 
 		return policy.Principal{} // which knows nothing of these
 	}
 	return o.Who
+}
+
+// prepare makes what a route about invitations, single links and identities is
+// asked with.
+func (w *world) prepare(t *testing.T, rt api.RouteFacts, who policy.Principal, s *subject) {
+	t.Helper()
+	var err error
+	root := w.signIn(t, "root").Principal
+	switch {
+	case strings.HasPrefix(rt.Path, "/api/invitation"):
+		var i meta.Invitation
+		if i, s.secret, _, err = w.auth.Invite(t.Context(), root, auth.InvitationWish{}); err == nil {
+			s.invitation = i.ID
+		}
+	case rt.Path == "/api/reset", rt.Path == "/api/reset/password":
+		s.secret, _, err = w.auth.MakeResetLink(t.Context(), root, s.someone)
+	case rt.Path == "/api/address/confirm":
+		s.secret = fmt.Sprint("confirm", s.n)
+		err = w.Store.CreateSingleLink(t.Context(), meta.SingleLink{
+			User: s.someone, Purpose: meta.ForAddress, Address: fmt.Sprintf("user%d@example.org", s.n), ExpiresAt: w.clock().Add(time.Hour),
+		}, sha256.Sum256([]byte(s.secret)))
+	case rt.Path == "/api/identities/{id}":
+		i := meta.Identity{Issuer: "https://id.example", Subject: fmt.Sprint(s.n), User: who.User}
+		s.identity = auth.IdentityID(i)
+		if who.Role == policy.User {
+			err = w.Store.AddIdentity(t.Context(), i)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (w *world) spareAppPassword(t *testing.T, who policy.Principal) string {

@@ -16,6 +16,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base32"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"runtime"
@@ -27,6 +28,7 @@ import (
 	"discordcloud/manager/internal/audit"
 	"discordcloud/manager/internal/event"
 	"discordcloud/manager/internal/meta"
+	"discordcloud/manager/internal/openid"
 	"discordcloud/pkg/cloud"
 	"discordcloud/pkg/crypt"
 )
@@ -39,6 +41,9 @@ type Store interface {
 	meta.Factors
 	meta.Links
 	meta.Quotas
+	meta.Invitations
+	meta.Reach
+	meta.Identities
 }
 
 // Options are what a Service stands on. Store and Bus are needed.
@@ -56,8 +61,17 @@ type Options struct {
 	Pepper      []byte
 	SessionIdle time.Duration // 0 is 14 days: a session unused so long ends
 	SessionMax  time.Duration // 0 is 90 days: no session and no token is older
-	Audit       *audit.Log    // nil writes nothing down
-	Log         *slog.Logger
+	// Mail sends mail; nil is without. Then PublicURL, under which people reach the
+	// page, is needed.
+	Mail      Mailer
+	PublicURL string
+	// OpenID is another provider of sign-ins; nil is without. SignUp lets whoever it
+	// knows make an account.
+	OpenID *openid.Provider
+	SignUp bool
+
+	Audit *audit.Log // nil writes nothing down
+	Log   *slog.Logger
 }
 
 // Service checks passwords, tokens and tickets. It is safe for concurrent use.
@@ -79,6 +93,13 @@ type Service struct {
 	setupCode string
 	hasUsers  atomic.Bool // once true it stays true: the last administrator stays
 
+	mail      Mailer
+	publicURL string
+	resets    chan wantedReset
+	openID    *openid.Provider
+	signUp    bool
+	flows     flows
+
 	touching sync.Map // ids of sessions that are being touched
 	tickets  tickets
 }
@@ -91,6 +112,8 @@ func New(o Options) *Service {
 		hasher: newHasher(o.Hash, o.Pepper, runtime.GOMAXPROCS(0)),
 		signer: newSigner(o.Private, o.Public, tokenType), linkSigner: newSigner(o.Private, o.Public, linkTokenType), ring: o.Ring,
 		setupCode: newSetupCode(),
+		mail:      o.Mail, publicURL: strings.TrimRight(o.PublicURL, "/"), resets: make(chan wantedReset, 64),
+		openID: o.OpenID, signUp: o.SignUp,
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -106,29 +129,39 @@ func New(o Options) *Service {
 	}
 	s.limits = newLimits()
 	s.tickets.byHash = map[[32]byte]*ticket{}
+	s.flows.byState = map[string]flow{}
 	return s
 }
 
-// Run removes what has expired, now and then, until ctx ends.
+// Run removes what has expired, now and then, and sees to the mails that were
+// asked for, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
 	tick := time.NewTicker(10 * time.Minute)
 	defer tick.Stop()
+	s.expire(ctx)
 	for {
-		now := s.now()
-		if err := s.store.ExpireSessions(ctx, now); err != nil && ctx.Err() == nil {
-			// They are void all the same; the next round removes them.
-			s.log.WarnContext(ctx, "expired sessions not removed", "err", err)
-		}
-		if err := s.store.ExpireChallenges(ctx, now); err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "expired challenges not removed", "err", err)
-		}
-		s.tickets.purge(now)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+			s.expire(ctx)
+		case w := <-s.resets:
+			if err := s.mailReset(ctx, w); err != nil {
+				s.log.WarnContext(ctx, "mail for a new password not sent", "err", err)
+			}
 		}
 	}
+}
+
+func (s *Service) expire(ctx context.Context) {
+	now := s.now()
+	err := errors.Join(s.store.ExpireSessions(ctx, now), s.store.ExpireChallenges(ctx, now), s.store.ExpireReach(ctx, now))
+	if err != nil && ctx.Err() == nil {
+		// They are void all the same; the next round removes them.
+		s.log.WarnContext(ctx, "expired sessions and links not removed", "err", err)
+	}
+	s.tickets.purge(now)
+	s.flows.purge(now)
 }
 
 // Peer is where a request came from, as far as it can be trusted.

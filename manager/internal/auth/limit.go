@@ -112,6 +112,10 @@ type limits struct {
 	register *limit // network
 	app      *limit // network, of wrong app passwords
 	code     *limit // account, of codes: only who knows its password comes so far
+	redeem   *limit // network, of invitations and single links
+	ask      *limit // network, of requests for mail
+	asked    *limit // account, of mails that were asked for
+	signOn   *limit // network, of sign-ins by another provider
 
 	mu    sync.Mutex
 	known map[string]time.Time // account and network, to when it was right
@@ -130,6 +134,10 @@ func newLimits() limits {
 		register: &limit{Burst: 3, Base: time.Hour, Most: time.Hour, MaxKeys: 1 << 14, keys: map[string]*attempts{}},
 		app:      &limit{Burst: 20, Base: time.Minute, Most: 15 * time.Minute, MaxKeys: 1 << 16, keys: map[string]*attempts{}},
 		code:     &limit{Burst: 10, Base: 30 * time.Second, Most: 15 * time.Minute, MaxKeys: 1 << 16, keys: map[string]*attempts{}},
+		redeem:   &limit{Burst: 20, Base: time.Minute, Most: 15 * time.Minute, MaxKeys: 1 << 14, keys: map[string]*attempts{}},
+		ask:      &limit{Burst: 5, Base: 5 * time.Minute, Most: time.Hour, MaxKeys: 1 << 14, keys: map[string]*attempts{}},
+		asked:    &limit{Burst: 1, Base: askedAgain, Most: askedAgain, MaxKeys: 1 << 14, keys: map[string]*attempts{}},
+		signOn:   &limit{Burst: 30, Base: 10 * time.Second, Most: time.Minute, MaxKeys: 1 << 14, keys: map[string]*attempts{}},
 		known:    map[string]time.Time{},
 	}
 }

@@ -15,7 +15,7 @@ type Invitation struct {
 	MadeBy  string // name of who made it
 
 	// What the account gets.
-	MostBytes, MostFiles int64 // 0 for no bound
+	MostBytes, MostFiles int64 // 0 for no bound; both 0 for those of everybody
 	Groups               []cloud.GroupID
 
 	Uses      int64 // accounts that were made

@@ -74,6 +74,12 @@ const (
 	// ManageFactors is to see and to change what one shows besides the password.
 	ManageFactors Action = "manage-factors"
 	UseDAV        Action = "use-dav"
+	// Redeem is to use an invitation, or a link that works once: its text is the
+	// permission.
+	Redeem Action = "redeem"
+	// ManageIdentities is to link an account with another provider of sign-ins.
+	ManageIdentities Action = "manage-identities"
+	ManageMail       Action = "manage-mail" // see how the mail goes
 	// ManageTrash is to see one's own trash, and to bring back what is in it.
 	ManageTrash Action = "manage-trash"
 	ManageJobs  Action = "manage-jobs" // work in the background, and what it works on
@@ -165,6 +171,9 @@ var rules = map[Action]rule{
 
 	ManageAppPasswords: {roles: users},
 	ManageFactors:      {roles: users},
+	Redeem:             {roles: anybody},
+	ManageIdentities:   {roles: users},
+	ManageMail:         {roles: users, admin: true},
 	UseDAV:             {roles: []Role{AppPassword}},
 	ManageTrash:        {roles: users},
 	SeeSpace:           {roles: users},

@@ -18,7 +18,7 @@ func TestCheck_AppPassword(t *testing.T) {
 	mine := entryFor(owner, cloud.KindFile, false, true)
 	want := map[policy.Action]string{ // of full, reading, admin
 		policy.SeeHealth: "yyy", policy.SeeStatus: "yyy", policy.SignIn: "yyy", policy.SetUp: "yyy",
-		policy.UseDAV: "yyy", policy.Upload: "ydy", policy.OpenLink: "yyy", policy.SeePreview: "yyy",
+		policy.UseDAV: "yyy", policy.Upload: "ydy", policy.OpenLink: "yyy", policy.Redeem: "yyy", policy.SeePreview: "yyy",
 		policy.SeeEntry: "yyy", policy.ReadContent: "yyy", policy.ListFolder: "yyy",
 		policy.AddTo: "ydy", policy.RenameEntry: "ydy", policy.MoveEntry: "ydy", policy.DeleteEntry: "ydy", policy.ReplaceFile: "ydy",
 	}

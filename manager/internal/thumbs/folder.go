@@ -104,3 +104,43 @@ func (f Folder) Delete(ctx context.Context, refs ...cloud.Ref) error {
 	}
 	return nil
 }
+
+// Both keeps blobs in a folder or in another store, and reads and deletes what
+// lies in either: what was kept before the choice was changed stays readable.
+type Both struct {
+	Folder Folder
+	Remote blob.Store
+	Here   bool // where new ones go
+}
+
+var _ blob.Store = Both{}
+
+// of is the store that made ref: those of Discord name a message.
+func (b Both) of(ref cloud.Ref) blob.Store {
+	if ref.Message == "" {
+		return b.Folder
+	}
+	return b.Remote
+}
+
+// Put implements blob.Store.
+func (b Both) Put(ctx context.Context, body blob.Body) (cloud.Ref, error) {
+	if b.Here {
+		return b.Folder.Put(ctx, body)
+	}
+	return b.Remote.Put(ctx, body)
+}
+
+// Get implements blob.Store.
+func (b Both) Get(ctx context.Context, ref cloud.Ref, off, n int64) (io.ReadCloser, error) {
+	return b.of(ref).Get(ctx, ref, off, n)
+}
+
+// Delete implements blob.Store.
+func (b Both) Delete(ctx context.Context, refs ...cloud.Ref) error {
+	var errs []error
+	for _, ref := range refs {
+		errs = append(errs, b.of(ref).Delete(ctx, ref))
+	}
+	return errors.Join(errs...)
+}

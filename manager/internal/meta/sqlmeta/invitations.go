@@ -112,7 +112,7 @@ func (s *Store) AcceptInvitation(ctx context.Context, sum cloud.Sum, at time.Tim
 			return err
 		}
 		if i.MostBytes > 0 || i.MostFiles > 0 {
-			if err := exec(ctx, tx, `INSERT INTO space (user_id, most_bytes, most_files) VALUES (?1, ?2, ?3)`, u.ID, i.MostBytes, i.MostFiles); err != nil {
+			if err := exec(ctx, tx, `INSERT INTO space (user_id, most_bytes, most_files, own) VALUES (?1, ?2, ?3, TRUE)`, u.ID, i.MostBytes, i.MostFiles); err != nil {
 				return err
 			}
 		}
