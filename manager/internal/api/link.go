@@ -26,6 +26,7 @@ type linkRecord struct {
 	Mode      meta.LinkMode `json:"mode"`
 	Name      string        `json:"name"`
 	Path      string        `json:"path"` // on this server: what is given to others
+	URL       string        `json:"url"`  // Path below PublicURL, where that is known
 	Password  bool          `json:"password"`
 	Uses      int64         `json:"uses"`
 	MostUses  int64         `json:"most_uses"`
@@ -74,6 +75,7 @@ func (a *api) linkRecord(ctx context.Context, rs *records, l meta.Link) (linkRec
 		return linkRecord{}, fmt.Errorf("link %d: %w", l.ID, err)
 	}
 	r.Path = "/s/" + text
+	r.URL = strings.TrimRight(a.PublicURL, "/") + r.Path
 	return r, nil
 }
 

@@ -20,6 +20,7 @@ import (
 type madeLink struct {
 	ID       int64
 	Path     string
+	URL      string
 	Password bool
 	Uses     int64
 	Ended    bool
@@ -266,6 +267,13 @@ func TestLink_Send(t *testing.T) {
 	if got := send("two.txt", "two"); got != 200 {
 		t.Errorf("sent: %d", got)
 	}
+	var uses struct {
+		Uses []struct{ Action, Name string }
+	}
+	w.ask(t, "GET", fmt.Sprint("/api/links/", l.ID, "/uses"), ann.token, nil).into(t, 200, &uses)
+	if got := fmt.Sprint(uses.Uses); got != "[{uploaded two.txt} {uploaded one.txt} {opened }]" {
+		t.Errorf("uses: %s", got)
+	}
 	if got := send("three.txt", "x"); got != 404 {
 		t.Errorf("one file too many: %d", got)
 	}
@@ -291,6 +299,9 @@ func TestLink_Page(t *testing.T) {
 	}
 	if a.header.Get("X-Robots-Tag") != "noindex, nofollow" || a.header.Get("Cache-Control") != "no-store" || a.header.Get("Referrer-Policy") != "no-referrer" {
 		t.Errorf("headers: %v", a.header)
+	}
+	if l.URL != l.Path {
+		t.Errorf("the address is %q, the path %q", l.URL, l.Path)
 	}
 	want(t, w.get(t, "/s/"+strings.Repeat("a", 32)), 404)
 	want(t, w.get(t, "/s/short"), 404)

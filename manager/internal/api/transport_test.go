@@ -406,10 +406,13 @@ func TestSlowBody(t *testing.T) {
 
 func TestPublicURL(t *testing.T) {
 	w := open(t, func(o *api.Options) { o.PublicURL = "https://cloud.example/" })
-	w.person(t, "ada")
+	ada := w.person(t, "ada")
 	// Behind a proxy that asks under a name of its own.
 	want(t, w.ask(t, "POST", "/api/login", "", record{"username": "ada", "password": password}, "Origin", "https://cloud.example"), 200)
 	want(t, w.ask(t, "POST", "/api/login", "", record{"username": "ada", "password": password}, "Origin", "https://other.example"), 403)
+	if l := w.makeLink(t, ada, w.Put(t, ada.Principal, "/a.txt", []byte("a"), false).ID, record{"mode": "view"}); l.URL != "https://cloud.example"+l.Path {
+		t.Errorf("a link is given to others as %q", l.URL)
+	}
 }
 
 // BenchmarkDownload compares a download through all layers, opening 64 MiB of
