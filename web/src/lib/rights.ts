@@ -8,3 +8,6 @@ export const mayDelete = (e: Entry) => e.can === 'rw';
 
 /** Decide who sees it. */
 export const mayPublish = (e: Entry) => e.kind === 'file' && e.owner !== null && e.access === 'owned';
+
+/** Make links to it. */
+export const mayLink = (e: Entry) => e.id !== 0 && e.owner !== null && e.access === 'owned';

@@ -26,7 +26,8 @@ export type Link = {
   owner: string;
   mode: LinkMode;
   name: string;
-  path: string; // on this server; '' of the links of others
+  /** Where others open it, which may lack the server; '' of the links of others. */
+  url: string;
   password: boolean;
   uses: number;
   most_uses: number; // 0 for any number

@@ -15,6 +15,7 @@ export type Open =
   | { at: 'delete'; entries: Entry[] }
   | { at: 'moved-onto'; entries: readonly Carried[]; to: Place }
   | { at: 'properties'; entry: Entry }
+  | { at: 'links'; entry?: Entry }
   | { at: 'password' }
   | { at: 'settings' }
   | { at: 'keys' };

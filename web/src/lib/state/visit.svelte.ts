@@ -12,6 +12,9 @@ export type VisitStage =
 /** How long a ticket that was used once goes on working, with some room. */
 const ticketLife = 11 * 3600_000;
 
+/** How often a link is opened anew for tokens that nothing could be done with. */
+const mostRefused = 3;
+
 /** Somebody who has a link: what it opens, as long as it does. The token is nowhere but here. */
 export class Visit {
   stage = $state.raw<VisitStage>({ at: 'opening' });
@@ -19,7 +22,8 @@ export class Visit {
   link = $state.raw<OpenedLink | undefined>();
   readonly client: Client;
   private readonly tickets = new Map<number, { ticket: Promise<string>; until: number }>();
-  private openedAt = -Infinity;
+  /** How often the token was refused since something was done with one. */
+  private refused = 0;
 
   constructor(
     server: string,
@@ -34,7 +38,6 @@ export class Visit {
     try {
       const { token, link, entry } = await openLink(this.client, this.text, password);
       this.client.token = token;
-      this.openedAt = performance.now();
       this.link = link;
       this.stage = { at: 'open', entry };
     } catch (e) {
@@ -48,10 +51,16 @@ export class Visit {
 
   /** Asks again how many uses are left; the link may have ended meanwhile. */
   async refresh(): Promise<void> {
+    await this.ask().catch(() => undefined); // the stage tells
+  }
+
+  private async ask(): Promise<void> {
     try {
       this.link = (await openedLink(this.client)).link;
+      this.refused = 0;
     } catch (e) {
       if (!this.heed(e) && e instanceof ApiError && e.code === 'not_found') this.stage = { at: 'ended' };
+      throw e;
     }
   }
 
@@ -64,8 +73,8 @@ export class Visit {
     if (this.stage.at !== 'open') return true; // another request has said so already
     this.client.token = '';
     this.tickets.clear();
-    // A token that is refused as soon as it is given would be asked for without end.
-    if (performance.now() - this.openedAt < 1_000) this.stage = { at: 'ended' };
+    // Tokens that are refused as soon as they are given would be asked for without end.
+    if (++this.refused > mostRefused) this.stage = { at: 'ended' };
     else {
       this.stage = { at: 'opening' };
       void this.open();
@@ -80,6 +89,8 @@ export class Visit {
 
   /** An address that downloads an entry: a file as it is, a folder, or some entries of it, as a zip. */
   async download(entry: Entry, only: readonly Entry[] = []): Promise<string> {
+    // The browser would not tell us that it was refused.
+    if (this.tickets.has(entry.id)) await this.ask();
     const query = new URLSearchParams({ ticket: await this.ticket(entry) });
     if (only.length > 0) query.set('only', only.map((e) => e.id).join(','));
     if (entry.kind === 'file') query.set('download', '1');
