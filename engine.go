@@ -68,6 +68,7 @@ func (e *engine) serve(cfg *manager.Config) {
 		Token: e.settings.token, Channels: e.settings.channels, API: e.settings.api, CDNHosts: e.settings.cdnHosts,
 		PerSecond: discord.DefaultPerSecond, SetPerSecond: e.pool.SetPerSecond, LimitFell: e.pool.LimitFell,
 	}
+	cfg.Reaches = e.reaches
 	cfg.Debug = map[string]func() any{
 		"discord": func() any { return e.pool.State() },
 		"blobs":   func() any { return e.posts.State() },
@@ -76,6 +77,21 @@ func (e *engine) serve(cfg *manager.Config) {
 		cfg.Blobs = cached{e.cache, e.posts}
 		cfg.Debug["cache"] = func() any { return e.cache.State() }
 	}
+}
+
+// reaches tells what is wrong with the way to Discord, "" for nothing.
+func (e *engine) reaches() (problem, detail string) {
+	for _, b := range e.pool.State().Bots {
+		switch {
+		case b.Blocked:
+			return "blocked", b.Bot // its token is refused
+		case b.Breaker.Open:
+			return "refused", fmt.Sprintf("%d/%d", b.Breaker.Refused, b.Breaker.Limit)
+		case len(b.Channels) > 0:
+			return "channel-down", b.Channels[0].ID
+		}
+	}
+	return "", ""
 }
 
 // run keeps up with what the guild allows until ctx ends.

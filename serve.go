@@ -82,7 +82,7 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 		path := fmt.Sprintf("/upload/%d", i+1)
 		s := upload.New(upload.Config{
 			Worker: worker.Config{
-				ManagerURL: dialURL(cfg.Listener.Addr()), Password: packet.Secret(secrets.password.Reveal()), Address: path, Capacity: capacity,
+				ManagerURL: dialURL(cfg.Listener.Addr()), Password: packet.Secret(secrets.password.Reveal()), Address: path, Version: version(), Capacity: capacity,
 				Log: log.With("part", "upload", "service", i+1),
 			},
 			// One engine for the whole process: its limits are shared.
@@ -97,13 +97,14 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 	for i := range previews {
 		s, err := newThumbnailService(worker.Config{
 			ManagerURL: dialURL(cfg.Listener.Addr()), Password: packet.Secret(secrets.password.Reveal()), Capacity: previewCapacity,
+			Name: fmt.Sprintf("/thumbnail/%d", i+1), Version: version(),
 		}, log.With("part", "thumbnail", "service", i+1))
 		if err != nil {
 			return errors.Join(err, cfg.Listener.Close())
 		}
 		makers = append(makers, s)
 	}
-	cfg.DatabaseURL = database
+	cfg.DatabaseURL, cfg.Settings = database, a.settings()
 	m, err := newManager(ctx, cfg)
 	if err != nil {
 		return err
@@ -170,7 +171,7 @@ func (managerCmd) Run(a *app, ctx *runContext) error {
 		return err
 	}
 	cfg.Retention, cfg.Collect, cfg.Mail, cfg.OpenID = retention, collect, mail, openID
-	cfg.DatabaseURL = database
+	cfg.DatabaseURL, cfg.Settings = database, a.settings()
 	m, err := newManager(ctx, cfg)
 	if err != nil {
 		return err

@@ -39,7 +39,7 @@ func (uploadServiceCmd) Run(a *app, ctx *runContext) error {
 		debug.SetMemoryLimit(memory + 24<<20)
 	}
 	service := upload.New(upload.Config{
-		Worker: worker.Config{ManagerURL: own.manager, Address: own.address, Password: packet.Secret(password.Reveal()), Capacity: capacity, Log: log.With("part", "worker")},
+		Worker: worker.Config{ManagerURL: own.manager, Address: own.address, Version: version(), Password: packet.Secret(password.Reveal()), Capacity: capacity, Log: log.With("part", "worker")},
 		Memory: memory, Log: log.With("part", "upload"),
 	})
 	listener, err := net.Listen("tcp", net.JoinHostPort(own.host, strconv.Itoa(own.port)))

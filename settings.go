@@ -322,6 +322,17 @@ func (a *app) thumbnailCapacity() int {
 	return a.env.Int("THUMBNAIL_CAPACITY", 2, 1, 16, "thumbnails that one service makes at the same time")
 }
 
+// settings are those that have been declared, for administrators to see. None
+// shows a secret.
+func (a *app) settings() []manager.Setting {
+	vars := a.env.Vars()
+	all := make([]manager.Setting, 0, len(vars))
+	for _, v := range vars {
+		all = append(all, manager.Setting(v))
+	}
+	return all
+}
+
 // declareAll declares every setting of every command, for printing.
 func (a *app) declareAll() {
 	a.dataDir()

@@ -29,8 +29,12 @@ func (thumbnailServiceCmd) Run(a *app, ctx *runContext) error {
 	if err := a.checked(); err != nil {
 		return err
 	}
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("name of this machine: %w", err)
+	}
 	service, err := newThumbnailService(worker.Config{
-		ManagerURL: own.manager, Password: packet.Secret(password.Reveal()), Capacity: capacity,
+		ManagerURL: own.manager, Password: packet.Secret(password.Reveal()), Capacity: capacity, Name: host, Version: version(),
 	}, log.With("part", "thumbnail"))
 	if err != nil {
 		return err

@@ -107,9 +107,14 @@ type Config struct {
 	ThumbnailFormat  string
 	ThumbnailEncoder ThumbnailEncoder
 
-	Page    fs.FS
-	Mounts  map[string]http.Handler // upload handlers of services in this process, by path
-	Debug   map[string]func() any   // further facts for administrators
+	Page   fs.FS
+	Mounts map[string]http.Handler // upload handlers of services in this process, by path
+	Debug  map[string]func() any   // further facts for administrators
+	// Settings are those in force, for administrators; a secret has no value.
+	Settings []Setting
+	// Reaches tells what is wrong with the way to Discord, in a word and for
+	// people; "" for nothing. nil is nothing, too.
+	Reaches func() (problem, detail string)
 	Version string
 	Log     *slog.Logger
 }
@@ -128,6 +133,7 @@ type Collect struct {
 // Manager is an open database with everything around it.
 type Manager struct {
 	cfg      Config
+	started  time.Time
 	store    *sqlmeta.Store
 	bus      *event.Bus
 	auth     *auth.Service
@@ -157,7 +163,7 @@ func database(dataDir string, url config.Secret, log *slog.Logger) sqlmeta.Optio
 // New opens the database and checks that the keys are the store's. The caller
 // runs it, which closes it, or closes it.
 func New(ctx context.Context, cfg Config) (*Manager, error) {
-	m := &Manager{cfg: cfg, bus: &event.Bus{}}
+	m := &Manager{cfg: cfg, started: time.Now(), bus: &event.Bus{}}
 	store, err := sqlmeta.Open(ctx, database(cfg.DataDir, cfg.DatabaseURL, cfg.Log))
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
@@ -198,7 +204,7 @@ func (m *Manager) wire(ctx context.Context) error {
 	source := &object.Source{Blobs: cfg.Blobs, Chunks: m.store, Key: object.RingKeys(cfg.Keys), ReadAhead: cfg.Read}
 	files := &vfs.FS{Store: m.store, Bus: m.bus, Source: source, Ring: cfg.Keys, Audit: log, Log: part(cfg.Log, "vfs")}
 	m.dispatch = dispatch.New(dispatch.Options{
-		Store: m.store, Ring: cfg.Keys, Blobs: cfg.Blobs, Bus: m.bus,
+		Store: m.store, Ring: cfg.Keys, Blobs: cfg.Blobs, Bus: m.bus, Audit: log,
 		Service: dispatch.ServiceConfig{
 			Token: packet.Secret(cfg.Discord.Token.Reveal()), Channels: cfg.Discord.Channels,
 			APIURL: cfg.Discord.API, CDNHosts: cfg.Discord.CDNHosts, AttachmentLimit: cfg.Blobs.Limit, LimitFell: cfg.Discord.LimitFell,
@@ -231,7 +237,7 @@ func (m *Manager) wire(ctx context.Context) error {
 		Handler: api.New(api.Options{
 			Auth: m.auth, FS: files, Sockets: m.hub, Mounts: cfg.Mounts, Page: cfg.Page, Bus: m.bus, Thumbs: m.thumbs,
 			Mail: m.mail, Put: m.dispatch.Put, DAV: m.dav.Serve, DAVOverHTTP: cfg.DAVOverHTTP,
-			Health: m.store.Ping, Services: m.services, Debug: debug, Retention: cfg.Retention, Expiry: m.expiry, Collector: m.collect,
+			Health: m.store.Ping, Services: m.services, Dispatch: m.dispatch, System: m.system, Reaches: cfg.Reaches, Debug: debug, Retention: cfg.Retention, Expiry: m.expiry, Collector: m.collect,
 			LegacyQueryAuth: cfg.LegacyQueryAuth, PublicURL: cfg.PublicURL, PageOrigins: cfg.PageOrigins, TrustedProxies: cfg.TrustedProxies,
 			Log: part(cfg.Log, "http"), Version: cfg.Version,
 		}),

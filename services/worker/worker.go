@@ -40,6 +40,10 @@ type Config struct {
 	// Address is where clients reach an upload service: an http or https URL, or
 	// the path of a handler that the manager itself has mounted.
 	Address string
+	// Name is what the manager knows a thumbnail service by; not sent if "".
+	Name string
+	// Version is that of the program; not sent if "".
+	Version string
 	// Capacity is how many jobs the service takes at once; not sent if 0.
 	Capacity int
 	// Handlers is how many packets are handled at once. 1, the default, keeps
@@ -136,6 +140,11 @@ func newWorker(cfg Config, h Handler) (*worker, error) {
 	q.Set("v", strconv.Itoa(int(packet.V2)))
 	if cfg.Address != "" {
 		q.Set("address", cfg.Address)
+	}
+	for key, text := range map[string]string{"name": cfg.Name, "version": cfg.Version} {
+		if text != "" {
+			q.Set(key, text)
+		}
 	}
 	if cfg.Capacity > 0 {
 		q.Set("capacity", strconv.Itoa(cfg.Capacity))

@@ -58,6 +58,13 @@ type Options struct {
 	Services func() []ServiceInfo
 	// Mail is how the mail goes; nil is without.
 	Mail *mail.Mailer
+	// Dispatch knows more of services, and what they may do; nil knows none.
+	Dispatch *dispatch.Dispatcher
+	// System tells what the manager stands on; nil is nothing.
+	System func() System
+	// Reaches tells what is wrong with the way to Discord, in a word and for
+	// people; "" for nothing. nil is nothing, too.
+	Reaches func() (problem, detail string)
 	// Retention is what the store keeps, as the answers tell of it.
 	Retention meta.Retention
 	// Expiry and Collector work in the background; nil is without.

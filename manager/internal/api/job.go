@@ -8,6 +8,7 @@ import (
 
 	"discordcloud/manager/internal/gc"
 	"discordcloud/manager/internal/meta"
+	"discordcloud/manager/internal/thumbs"
 	"discordcloud/pkg/cloud"
 )
 
@@ -35,13 +36,17 @@ func (a *api) jobs(q *call) error {
 	var list []jobRecord
 	if a.Expiry != nil {
 		s := a.Expiry.State()
-		r := jobRecord{Name: "trash", State: s}
+		r := jobRecord{Name: gc.JobTrash, State: s}
 		if !s.RanAt.IsZero() {
 			r.UpdatedAt = &s.RanAt
 		}
 		list = append(list, r)
 	}
-	for _, name := range []string{gc.JobCollector, gc.JobOrphans} {
+	names := []string{gc.JobCollector, gc.JobOrphans}
+	if a.Thumbs != nil {
+		names = append(names, thumbs.Job)
+	}
+	for _, name := range names {
 		j, err := c.Store.Job(q.ctx(), name)
 		if err != nil {
 			return fmt.Errorf("job %s: %w", name, err)
@@ -52,6 +57,12 @@ func (a *api) jobs(q *call) error {
 		}
 		if !j.UpdatedAt.IsZero() {
 			r.UpdatedAt = &j.UpdatedAt
+		}
+		if name == thumbs.Job {
+			if r.State, err = a.Thumbs.Progress(q.ctx()); err != nil {
+				return fmt.Errorf("job %s: %w", name, err)
+			}
+			r.UpdatedAt = nil // it goes on all the time
 		}
 		list = append(list, r)
 	}
@@ -72,7 +83,21 @@ func (a *api) setJob(q *call) error {
 		return err
 	}
 	name := q.r.PathValue("job")
-	if name != gc.JobCollector && name != gc.JobOrphans {
+	switch {
+	case name == gc.JobTrash && a.Expiry != nil:
+		if in.Paused != nil || in.Retry {
+			return cloud.UserErrorf(cloud.ErrInvalid, "what has expired goes; this job can only be run")
+		}
+		if in.Run {
+			a.Expiry.Wake()
+		}
+		return a.jobs(q)
+	case name == thumbs.Job && a.Thumbs != nil:
+		if err := a.setThumbnails(q, in.Paused, in.Retry); err != nil {
+			return err
+		}
+		return a.jobs(q)
+	case name != gc.JobCollector && name != gc.JobOrphans:
 		return cloud.UserErrorf(cloud.ErrNotFound, "there is no such job")
 	}
 	if in.Paused != nil {
@@ -89,6 +114,20 @@ func (a *api) setJob(q *call) error {
 		c.Wake()
 	}
 	return a.jobs(q)
+}
+
+// setThumbnails pauses the making of thumbnails, or has those tried again that
+// failed.
+func (a *api) setThumbnails(q *call, paused *bool, retry bool) error {
+	if paused != nil {
+		if err := a.Thumbs.Pause(q.ctx(), *paused); err != nil {
+			return err
+		}
+	}
+	if retry {
+		return a.Thumbs.RetryFailed(q.ctx())
+	}
+	return nil
 }
 
 func (a *api) previewCollect(q *call) error {

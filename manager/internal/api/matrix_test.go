@@ -236,7 +236,12 @@ var samples = map[string]func(s subject) (target string, body any, on *cloud.Ent
 	"POST /api/trash/restore": func(subject) (string, any, *cloud.Entry) { return "/api/trash/restore", nil, nil }, // see below
 	"POST /api/trash/purge":   func(subject) (string, any, *cloud.Entry) { return "/api/trash/purge", nil, nil },   // see below
 	"POST /api/trash/empty":   func(subject) (string, any, *cloud.Entry) { return "/api/trash/empty", nil, nil },
-	"GET /api/admin/jobs":     func(subject) (string, any, *cloud.Entry) { return "/api/admin/jobs", nil, nil },
+	"GET /api/admin/services": func(subject) (string, any, *cloud.Entry) { return "/api/admin/services", nil, nil },
+	"POST /api/admin/services": func(subject) (string, any, *cloud.Entry) {
+		return "/api/admin/services", record{"type": "upload", "name": "x", "standing": "open"}, nil
+	},
+	"GET /api/admin/system": func(subject) (string, any, *cloud.Entry) { return "/api/admin/system", nil, nil },
+	"GET /api/admin/jobs":   func(subject) (string, any, *cloud.Entry) { return "/api/admin/jobs", nil, nil },
 	"POST /api/admin/jobs/{job}": func(subject) (string, any, *cloud.Entry) {
 		return "/api/admin/jobs/collector", record{"paused": false}, nil
 	},

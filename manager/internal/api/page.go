@@ -40,7 +40,8 @@ func (a *api) servePage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch p := r.URL.Path; {
-	case p == "/" || p == "/files" || strings.HasPrefix(p, "/files/") || p == "/recent" || p == "/starred" || p == "/trash":
+	case p == "/" || p == "/files" || strings.HasPrefix(p, "/files/") || p == "/recent" || p == "/starred" || p == "/trash" ||
+		p == "/admin" || strings.HasPrefix(p, "/admin/"):
 		a.page.serveIndex(w, r)
 	case isLinkPage(p):
 		a.serveLinkPage(w, r)

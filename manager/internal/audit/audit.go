@@ -60,6 +60,9 @@ const (
 	Purged             = "purged" // out of the trash, for good
 	ServiceJoined      = "service-joined"
 	ServiceLeft        = "service-left"
+	ServiceDrained     = "service-drained" // it is given nothing more
+	ServiceRevoked     = "service-revoked" // it may not connect
+	ServiceAllowed     = "service-allowed" // neither, any more
 )
 
 // Log writes records. The nil Log writes none. It is safe for concurrent use.

@@ -50,7 +50,7 @@ func (d *Dispatcher) Connect(ctx context.Context, o ClientOptions) *Client {
 	d.pool.join(c.holder)
 	for _, role := range []policy.Role{policy.ThumbnailService, policy.UploadService} {
 		for _, s := range d.services {
-			if s.role == role && !s.quarantined {
+			if s.Role == role && !s.quarantined {
 				c.registry(s.registry(packet.RegistryList))
 			}
 		}

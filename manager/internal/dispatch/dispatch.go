@@ -35,6 +35,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"discordcloud/manager/internal/audit"
 	"discordcloud/manager/internal/event"
 	"discordcloud/manager/internal/meta"
 	"discordcloud/pkg/blob"
@@ -68,6 +69,7 @@ type Options struct {
 	Ring    crypt.Ring
 	Blobs   blob.Store // for the chunk of an empty file, which no service stores
 	Bus     *event.Bus // is told of finished uploads
+	Audit   *audit.Log // nil writes nothing down
 	Service ServiceConfig
 	Log     *slog.Logger
 	Now     func() time.Time // nil is time.Now
@@ -97,6 +99,10 @@ type Dispatcher struct {
 	small      *semaphore.Weighted // files of Put in memory
 
 	shares shares // of what a token may do
+
+	// standing is held while what was said about services is read and applied;
+	// before mu.
+	standing sync.Mutex
 
 	mu       sync.Mutex
 	left     sync.Cond // a client or a service has left

@@ -142,8 +142,8 @@ func (s *Service) quarantine(ctx context.Context, about cloud.UploadID, lie erro
 		return
 	}
 	d.Log.ErrorContext(ctx, "upload service quarantined: it lied about what it stored. Find out why before it is let in again, and restart the manager then",
-		"service", s.id, "address", s.address, "upload", about, "err", lie)
-	d.liars[s.address] = struct{}{}
+		"service", s.id, "address", s.Address, "upload", about, "err", lie)
+	d.liars[s.Address] = struct{}{}
 	d.announce(s.registry(packet.RegistryRemoved))
 	s.quarantined = true
 	for _, sl := range d.pool.remove(s) {
@@ -174,13 +174,13 @@ func (s *Service) quarantine(ctx context.Context, about cloud.UploadID, lie erro
 // admit gives a configured upload service to those who want slots, unless its
 // address is in quarantine. d.mu is held.
 func (d *Dispatcher) admit(ctx context.Context, s *Service) {
-	if _, liar := d.liars[s.address]; liar && s.elsewhere() && s.role == policy.UploadService {
+	if _, liar := d.liars[s.Address]; liar && s.elsewhere() && s.Role == policy.UploadService {
 		s.quarantined = true
-		d.Log.WarnContext(ctx, "upload service is in quarantine", "service", s.id, "address", s.address)
+		d.Log.WarnContext(ctx, "upload service is in quarantine", "service", s.id, "address", s.Address)
 		return
 	}
 	d.announce(s.registry(packet.RegistryAdded))
-	if s.role == policy.UploadService {
-		d.pool.add(s, s.capacity)
+	if s.Role == policy.UploadService && !s.draining {
+		d.pool.add(s, s.Capacity)
 	}
 }

@@ -28,6 +28,7 @@ func (s *Service) PartStored(ctx context.Context, p packet.PartStored, reply fun
 	if err != nil {
 		d.mu.Lock()
 		d.refused++
+		s.failed(cloud.TextOf(err))
 		d.mu.Unlock()
 		d.Log.WarnContext(ctx, "part refused", "service", s.id, "upload", p.UploadID, "part", p.Part, "err", err)
 	}
@@ -38,6 +39,10 @@ func (s *Service) PartStored(ctx context.Context, p packet.PartStored, reply fun
 	d.limitFell(ctx, s, p.AttachmentLimit)
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	s.work.parts++
+	for _, c := range p.Chunks {
+		s.work.bytes += c.Size
+	}
 	if u.missing == 0 && u.stage == running {
 		u.stage = concluding
 		ctx := context.WithoutCancel(ctx)

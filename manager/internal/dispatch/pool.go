@@ -11,6 +11,7 @@ type slot struct {
 	holder  *holder // whose booking it belongs to, nil for nobody's
 	busy    bool    // an upload is on it, or has not been closed yet
 	lost    bool    // the service is gone, and the slot is in no pool
+	last    bool    // it goes when its upload has ended
 	upload  *upload // nil if it is idle or being closed
 }
 
@@ -66,6 +67,35 @@ func (p *pool) remove(s *Service) (busy []*slot) {
 	})
 	p.share()
 	return busy
+}
+
+// drain gives nothing more of a service to anybody: idle slots go, others when
+// their uploads have ended. Those who held them are told.
+func (p *pool) drain(s *Service) {
+	p.slots = slices.DeleteFunc(p.slots, func(sl *slot) bool {
+		if sl.service != s {
+			return false
+		}
+		if sl.holder != nil {
+			sl.holder.has--
+			sl.holder.change(-1)
+			sl.holder = nil
+		}
+		sl.last = true
+		return !sl.busy
+	})
+	p.share()
+}
+
+// refill gives a service that was drained its n slots again.
+func (p *pool) refill(s *Service, n int) {
+	for _, sl := range p.slots {
+		if sl.service == s {
+			sl.last = false
+			n--
+		}
+	}
+	p.add(s, n)
 }
 
 // join makes h known, with nothing booked.
@@ -152,6 +182,9 @@ func (p *pool) giveUp(t *ticket) *slot {
 // free makes a slot idle again.
 func (p *pool) free(s *slot) {
 	s.busy, s.upload = false, nil
+	if s.last {
+		p.slots = slices.DeleteFunc(p.slots, func(sl *slot) bool { return sl == s })
+	}
 	if !s.lost {
 		p.share()
 	}

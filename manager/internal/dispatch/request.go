@@ -198,7 +198,7 @@ func (c *Client) begin(ctx context.Context, r *Reservation, u *upload, reply fun
 	if err := d.open(ctx, u, nil, func() {
 		reply(packet.UploadResponse{
 			Name: u.name, Path: u.path, Accepted: true, UploadID: string(u.ID), ChunkSize: u.PartSize,
-			UploadAddress: c.Address(u.slot.service.address),
+			UploadAddress: c.Address(u.slot.service.Address),
 		})
 	}); err != nil {
 		d.record(ctx, u.ID, meta.UploadAborted, cloud.TextOf(err))

@@ -133,7 +133,7 @@ func (c *Client) resumed(u *upload, stored [][2]int64) packet.UploadResponse {
 		Confirmed: stored, Size: &u.Size,
 	}
 	if u.slot != nil {
-		p.UploadAddress = c.Address(u.slot.service.address)
+		p.UploadAddress = c.Address(u.slot.service.Address)
 	}
 	return p
 }

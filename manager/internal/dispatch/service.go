@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
+	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/policy"
 	"discordcloud/pkg/cloud"
 	"discordcloud/pkg/packet"
@@ -22,18 +24,48 @@ type Link interface {
 // Service is one connection of a service. A service that connects again is
 // another Service: what the first had been given, the second does not hold.
 type Service struct {
-	d        *Dispatcher
-	link     Link
-	id       string // random
-	role     policy.Role
-	address  string
-	capacity int
-	terms    terms // guarded by d.shares.mu
+	d     *Dispatcher
+	link  Link
+	id    string // random
+	since time.Time
+	ServiceOptions
+	terms terms // guarded by d.shares.mu
 
 	// Guarded by d.mu:
 	gone        bool
 	quarantined bool // it has lied, and is given nothing
+	draining    bool // an administrator wants it to end what it has
 	lacks       string
+	maker       Maker
+	work        work
+}
+
+// ServiceOptions are what a service says of itself, and what the hub knows.
+type ServiceOptions struct {
+	Role policy.Role
+	// Address is where clients send parts, an URL or the path of a mount on this
+	// manager; "" for others.
+	Address string
+	// Name is what a thumbnail service is known by; an upload service is by its
+	// address. Whoever has the password may take any.
+	Name     string
+	Version  string // of its program, as it says, "" if it does not
+	Peer     string // address that it came from
+	Capacity int    // at least 1
+}
+
+// work is what a connection has done.
+type work struct {
+	parts, bytes int64 // stored, plain
+	failures     int64 // uploads that it gave up, and parts that were refused
+	failure      string
+	failedAt     time.Time
+}
+
+// failed counts a failure. d.mu is held.
+func (s *Service) failed(reason string) {
+	s.work.failures++
+	s.work.failure, s.work.failedAt = reason, s.d.Now()
 }
 
 // Lacks says what the service cannot do for want of programs, for people.
@@ -47,42 +79,49 @@ func (s *Service) Lacks(what string) {
 const MaxCapacity = 64
 
 // NewService makes a service of a fresh connection. Nobody sees it before
-// Configure, and Lost has to be called when it ends. address is where clients send parts, an URL or the path of a mount
-// on this manager; capacity is at least 1.
-func (d *Dispatcher) NewService(link Link, role policy.Role, address string, capacity int) *Service {
+// Configure, and Lost has to be called when it ends.
+func (d *Dispatcher) NewService(link Link, o ServiceOptions) *Service {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.attached++
-	return &Service{
-		d: d, link: link, id: packet.NewUUID(), role: role, address: address,
-		capacity: min(max(capacity, 1), MaxCapacity),
+	o.Capacity = min(max(o.Capacity, 1), MaxCapacity)
+	if o.Role == policy.UploadService {
+		o.Name = o.Address
 	}
+	return &Service{d: d, link: link, id: packet.NewUUID(), since: d.Now(), ServiceOptions: o}
 }
 
 // ID names the connection.
 func (s *Service) ID() string { return s.id }
-
-// Address is where the service says that clients reach it.
-func (s *Service) Address() string { return s.address }
 
 // Configure tells an upload service how to reach Discord, and makes it visible
 // once it has accepted. The error says why it has not; the caller closes the
 // connection then.
 func (s *Service) Configure(ctx context.Context) error {
 	d := s.d
-	if s.role == policy.UploadService {
+	if s.Role == policy.UploadService {
 		if err := d.enlist(ctx, s); err != nil {
 			return err
 		}
+	}
+	d.standing.Lock() // what is said of it from here on finds it among the services
+	defer d.standing.Unlock()
+	standing, err := d.standingOf(ctx, s.kind(), s.Name)
+	if err != nil {
+		return fmt.Errorf("configure service: %w", err)
+	}
+	if standing == meta.StandingRevoked {
+		return fmt.Errorf("configure service: %w", errRevoked)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if s.gone {
 		return fmt.Errorf("configure service: %w: it has left", cloud.ErrUnavailable)
 	}
+	s.draining = standing == meta.StandingDraining
 	d.services = append(d.services, s)
 	d.admit(ctx, s)
-	d.Log.InfoContext(ctx, "service connected", "service", s.id, "type", s.kind(), "capacity", s.capacity)
+	d.Log.InfoContext(ctx, "service connected", "service", s.id, "type", s.kind(), "capacity", s.Capacity)
 	return nil
 }
 
@@ -117,7 +156,7 @@ func (s *Service) Lost(ctx context.Context) {
 		return
 	}
 	s.gone = true
-	if s.role == policy.UploadService {
+	if s.Role == policy.UploadService {
 		ctx := context.WithoutCancel(ctx)
 		d.background.Go(func() { d.discharge(ctx, s) })
 	}
@@ -142,14 +181,25 @@ func (s *Service) Lost(ctx context.Context) {
 
 // Info is a service as administrators and clients may see it.
 type Info struct {
-	ID       string
+	ID       string // "" for one that is not connected
 	Type     string
+	Name     string // that it is known by
 	Address  string // as the service gave it
-	Busy     int    // uploads on it
+	Version  string // as the service gave it
+	Peer     string
+	Busy     int // uploads on it, or thumbnails
 	Capacity int
 	// Quarantined tells that it has lied about what it stored, and is given nothing.
 	Quarantined bool
 	Lacks       string // what it cannot do, for people
+	Standing    meta.Standing
+	SetAt       time.Time // of the standing, zero for StandingOpen
+	Since       time.Time // it is connected
+	// Of this connection: parts that it stored, with their plain bytes, and what
+	// failed on it, the last time for that reason.
+	Parts, Bytes, Failures int64
+	Failure                string
+	FailedAt               time.Time
 }
 
 // Services lists the services that are connected and configured.
@@ -158,7 +208,18 @@ func (d *Dispatcher) Services() []Info {
 	defer d.mu.Unlock()
 	infos := make([]Info, 0, len(d.services))
 	for _, s := range d.services {
-		infos = append(infos, Info{ID: s.id, Type: s.kind(), Address: s.address, Busy: d.busy(s), Capacity: s.capacity, Quarantined: s.quarantined, Lacks: s.lacks})
+		info := Info{
+			ID: s.id, Type: s.kind(), Name: s.Name, Address: s.Address, Version: s.Version, Peer: s.Peer, Busy: d.busy(s), Capacity: s.Capacity,
+			Quarantined: s.quarantined, Lacks: s.lacks, Standing: meta.StandingOpen, Since: s.since,
+			Parts: s.work.parts, Bytes: s.work.bytes, Failures: s.work.failures, Failure: s.work.failure, FailedAt: s.work.failedAt,
+		}
+		if s.draining {
+			info.Standing = meta.StandingDraining
+		}
+		if s.maker != nil {
+			info.Busy = s.maker.Busy()
+		}
+		infos = append(infos, info)
 	}
 	return infos
 }
@@ -173,8 +234,10 @@ func (d *Dispatcher) busy(s *Service) int {
 	return n
 }
 
-func (s *Service) kind() string {
-	if s.role == policy.ThumbnailService {
+func (s *Service) kind() string { return kindOf(s.Role) }
+
+func kindOf(role policy.Role) string {
+	if role == policy.ThumbnailService {
 		return packet.ServiceThumbnail
 	}
 	return packet.ServiceUpload
@@ -183,9 +246,9 @@ func (s *Service) kind() string {
 // registry is the news of s for clients; the address is filled in for each.
 func (s *Service) registry(action string) packet.ServiceRegistry {
 	p := packet.ServiceRegistry{ServiceType: s.kind(), Action: action, ServiceUUID: s.id}
-	if s.role == policy.UploadService && action != packet.RegistryRemoved {
-		busy, capacity := s.d.busy(s) >= s.capacity, int64(s.capacity)
-		p.Address, p.Busy, p.Capacity = s.address, &busy, &capacity
+	if s.Role == policy.UploadService && action != packet.RegistryRemoved {
+		busy, capacity := s.d.busy(s) >= s.Capacity, int64(s.Capacity)
+		p.Address, p.Busy, p.Capacity = s.Address, &busy, &capacity
 	}
 	return p
 }

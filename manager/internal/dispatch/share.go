@@ -35,7 +35,7 @@ type terms struct {
 }
 
 // elsewhere tells that s does not post with this process's client.
-func (s *Service) elsewhere() bool { return !strings.HasPrefix(s.address, "/") }
+func (s *Service) elsewhere() bool { return !strings.HasPrefix(s.Address, "/") }
 
 // split gives the requests a second of each service elsewhere, and of this
 // process.
@@ -87,7 +87,7 @@ func (d *Dispatcher) discharge(ctx context.Context, s *Service) {
 }
 
 // Inform tells connected upload services when the limit of attachments has
-// changed, until ctx ends.
+// changed, and follows what other managers say about services, until ctx ends.
 func (d *Dispatcher) Inform(ctx context.Context) error {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
@@ -97,6 +97,7 @@ func (d *Dispatcher) Inform(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+		d.followStandings(ctx)
 		d.shares.mu.Lock()
 		d.tellAll(ctx, d.shares.services)
 		d.shares.mu.Unlock()
@@ -149,7 +150,7 @@ func (d *Dispatcher) shareOf(s *Service, services []*Service) terms {
 
 // tell sends an upload service its configuration. Others need none.
 func (s *Service) tell(ctx context.Context, t terms) error {
-	if s.role != policy.UploadService {
+	if s.Role != policy.UploadService {
 		return nil
 	}
 	d := s.d

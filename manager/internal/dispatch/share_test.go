@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"discordcloud/manager/internal/dispatch"
+	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/policy"
 	"discordcloud/pkg/packet"
 )
@@ -53,10 +54,15 @@ type shared struct {
 	limit int64
 }
 
+// silent is a store in which nothing is said about services.
+type silent struct{ meta.Store }
+
+func (silent) ServiceStandings(context.Context) ([]meta.ServiceStanding, error) { return nil, nil }
+
 func newShared() *shared {
 	s := &shared{limit: 10 << 20}
 	s.Dispatcher = dispatch.New(dispatch.Options{
-		Log: slog.New(slog.DiscardHandler),
+		Store: silent{}, Log: slog.New(slog.DiscardHandler),
 		Service: dispatch.ServiceConfig{
 			Token: "not-a-token", Channels: []string{"1"}, PerSecond: 50,
 			AttachmentLimit: func() int64 { s.mu.Lock(); defer s.mu.Unlock(); return s.limit },
@@ -80,7 +86,7 @@ func TestShares(t *testing.T) {
 		links := map[*dispatch.Service]*told{}
 		add := func(address string) *dispatch.Service {
 			l := &told{}
-			s := d.NewService(l, policy.UploadService, address, 1)
+			s := d.NewService(l, dispatch.ServiceOptions{Role: policy.UploadService, Address: address, Capacity: 1})
 			if err := s.Configure(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -96,11 +102,11 @@ func TestShares(t *testing.T) {
 			for s, l := range links {
 				n, _ := l.perSecond()
 				want := each
-				if s.Address()[0] == '/' {
+				if s.Address[0] == '/' {
 					want = 0
 				}
 				if n != want {
-					t.Errorf("%s: %s may %d, want %d", what, s.Address(), n, want)
+					t.Errorf("%s: %s may %d, want %d", what, s.Address, n, want)
 				}
 			}
 		}
@@ -112,7 +118,7 @@ func TestShares(t *testing.T) {
 		add("http://c.example")
 		expect("three elsewhere", 20, 10)
 		refused := &told{deny: true}
-		err := d.NewService(refused, policy.UploadService, "http://d.example", 1).Configure(t.Context())
+		err := d.NewService(refused, dispatch.ServiceOptions{Role: policy.UploadService, Address: "http://d.example", Capacity: 1}).Configure(t.Context())
 		if err == nil {
 			t.Error("a service that refused is configured")
 		}
@@ -131,7 +137,7 @@ func TestShares(t *testing.T) {
 func TestShares_order(t *testing.T) {
 	d := newShared()
 	first := &told{}
-	s := d.NewService(first, policy.UploadService, "http://a.example", 1)
+	s := d.NewService(first, dispatch.ServiceOptions{Role: policy.UploadService, Address: "http://a.example", Capacity: 1})
 	if err := s.Configure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +146,7 @@ func TestShares_order(t *testing.T) {
 			t.Errorf("the first may %d, this process %d, as the second is told", n, d.mine())
 		}
 	}}
-	if err := d.NewService(second, policy.UploadService, "http://b.example", 1).Configure(t.Context()); err != nil {
+	if err := d.NewService(second, dispatch.ServiceOptions{Role: policy.UploadService, Address: "http://b.example", Capacity: 1}).Configure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if n, _ := second.perSecond(); n != 20 {
@@ -153,7 +159,7 @@ func TestInform(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newShared()
 		l := &told{}
-		if err := d.NewService(l, policy.UploadService, "http://a.example", 1).Configure(t.Context()); err != nil {
+		if err := d.NewService(l, dispatch.ServiceOptions{Role: policy.UploadService, Address: "http://a.example", Capacity: 1}).Configure(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -160,6 +160,7 @@ func (s *Service) Failed(ctx context.Context, p packet.UploadFailed) {
 	if reason == "" {
 		reason = "the upload service gave up"
 	}
+	s.failed(reason)
 	sl := u.slot
 	u.slot = nil
 	d.interrupt(ctx, u, reason, false)

@@ -26,6 +26,9 @@ const (
 	JobOrphans   = "orphans"   // looks for orphans
 )
 
+// JobTrash is what an Expiry does. It keeps nothing.
+const JobTrash = "trash"
+
 // Collector deletes from Discord what nothing refers to any more. Its fields are
 // set before Run.
 type Collector struct {

@@ -18,8 +18,23 @@ type Expiry struct {
 	Every     time.Duration // an hour by default
 	Log       *slog.Logger
 
+	once  sync.Once
+	wake  chan struct{}
 	mu    sync.Mutex
 	state ExpiryState
+}
+
+func (x *Expiry) woken() chan struct{} {
+	x.once.Do(func() { x.wake = make(chan struct{}, 1) })
+	return x.wake
+}
+
+// Wake has Run look now.
+func (x *Expiry) Wake() {
+	select {
+	case x.woken() <- struct{}{}:
+	default: // it will look anyway
+	}
 }
 
 // ExpiryState is what an Expiry has done since it was started.
@@ -52,6 +67,7 @@ func (x *Expiry) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-tick.C:
+		case <-x.woken():
 		}
 	}
 }

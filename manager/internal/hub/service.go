@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"discordcloud/manager/internal/audit"
+	"discordcloud/manager/internal/dispatch"
 	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/policy"
 	"discordcloud/manager/internal/thumbs"
@@ -28,7 +29,7 @@ func (h *Hub) admitService() bool {
 }
 
 // runService serves a service to the end of its connection.
-func (h *Hub) runService(ctx context.Context, conn *packet.Conn, role policy.Role, peer, address string, capacity int) {
+func (h *Hub) runService(ctx context.Context, conn *packet.Conn, o dispatch.ServiceOptions) {
 	h.mu.Lock()
 	h.services[conn] = struct{}{}
 	if h.closed {
@@ -41,9 +42,9 @@ func (h *Hub) runService(ctx context.Context, conn *packet.Conn, role policy.Rol
 		delete(h.services, conn)
 	}()
 
-	s := h.Dispatch.NewService(link{conn}, role, address, capacity)
+	s := h.Dispatch.NewService(link{conn}, o)
 	log := h.Log.With("service", s.ID())
-	record := meta.AuditRecord{Action: audit.ServiceJoined, Done: true, Address: peer, About: string(role), Detail: address}
+	record := meta.AuditRecord{Action: audit.ServiceJoined, Done: true, Address: o.Peer, About: string(o.Role), Detail: s.Name}
 	h.Audit.Add(ctx, record)
 	defer func() {
 		record.Action = audit.ServiceLeft
@@ -54,9 +55,11 @@ func (h *Hub) runService(ctx context.Context, conn *packet.Conn, role policy.Rol
 	go func() {               // Run has to read the answer
 		defer close(configured)
 		err := s.Configure(ctx)
-		if err == nil && role == policy.ThumbnailService && h.Thumbs != nil {
-			worker, err = h.Thumbs.Join(ctx, link{conn}, capacity)
-			s.Lacks(worker.Lacks())
+		if err == nil && o.Role == policy.ThumbnailService && h.Thumbs != nil {
+			if worker, err = h.Thumbs.Join(ctx, link{conn}, o.Capacity); err == nil {
+				s.Lacks(worker.Lacks())
+				s.Assign(worker)
+			}
 		}
 		if err != nil {
 			log.WarnContext(ctx, "service not configured", "err", err)

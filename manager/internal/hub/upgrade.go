@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/coder/websocket"
 
@@ -186,11 +187,23 @@ func (h *Hub) serveService(w http.ResponseWriter, r *http.Request, q url.Values,
 		return refuse(http.StatusUpgradeRequired,
 			"services of version 1 are not served: they would need the key of everything. Use one that connects with v=2")
 	}
-	capacity, address := 1, q.Get("address")
+	capacity, address, name := 1, q.Get("address"), q.Get("name")
 	if role == policy.UploadService {
 		if err := h.checkAddress(address); err != nil {
 			return err
 		}
+		name = address
+	}
+	if name == "" {
+		name = h.peerOf(r).String()
+	}
+	for _, text := range []string{name, q.Get("version")} {
+		if len(text) > 2048 || strings.ContainsFunc(text, func(c rune) bool { return !unicode.IsPrint(c) }) {
+			return refuse(http.StatusBadRequest, "name and version are text to print")
+		}
+	}
+	if err := h.Dispatch.Admits(r.Context(), role, name); err != nil {
+		return err
 	}
 	if s := q.Get("capacity"); s != "" {
 		var err error
@@ -207,7 +220,9 @@ func (h *Hub) serveService(w http.ResponseWriter, r *http.Request, q url.Values,
 	}
 	defer h.running.Done()
 	if conn := h.accept(w, r, from, v); conn != nil {
-		h.runService(r.Context(), conn, role, h.peerOf(r).String(), address, capacity)
+		h.runService(r.Context(), conn, dispatch.ServiceOptions{
+			Role: role, Address: address, Name: name, Version: q.Get("version"), Peer: h.peerOf(r).String(), Capacity: capacity,
+		})
 	}
 	return nil
 }

@@ -36,6 +36,7 @@ type Store interface {
 	Uploads
 	Audit
 	Quotas
+	Standings
 	Activities
 
 	// KeyIDs gives the ids of the master keys that the store was opened with

@@ -74,6 +74,8 @@ type Thumbnails interface {
 	Thumbnail(ctx context.Context, object cloud.ObjectID) (Thumbnail, error)
 	// RequeueThumbnails queues all that are there, whatever became of them.
 	RequeueThumbnails(ctx context.Context) (int64, error)
+	// RequeueFailedThumbnails queues those that have failed.
+	RequeueFailedThumbnails(ctx context.Context) error
 	// StaleThumbnails gives thumbnails whose objects no file has any more.
 	StaleThumbnails(ctx context.Context, most int) ([]Thumbnail, error)
 	// ForgetThumbnail removes the row of one of those.

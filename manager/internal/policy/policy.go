@@ -69,6 +69,8 @@ const (
 	SeeServices    Action = "see-services"
 	Upload         Action = "upload"
 	SeeDebug       Action = "see-debug"
+	ManageServices Action = "manage-services" // see all of them, drain and revoke
+	SeeSystem      Action = "see-system"      // health and settings
 	// ManageAppPasswords is to make, list and revoke the passwords of programs.
 	ManageAppPasswords Action = "manage-app-passwords"
 	// ManageFactors is to see and to change what one shows besides the password.
@@ -168,6 +170,8 @@ var rules = map[Action]rule{
 	SeeServices:    {roles: users},
 	Upload:         {roles: workers, changes: true},
 	SeeDebug:       {roles: users, admin: true},
+	ManageServices: {roles: users, admin: true},
+	SeeSystem:      {roles: users, admin: true},
 
 	ManageAppPasswords: {roles: users},
 	ManageFactors:      {roles: users},

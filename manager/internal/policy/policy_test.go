@@ -191,6 +191,7 @@ func TestCheck_Others(t *testing.T) {
 		policy.Register: admins, policy.ManageGroups: admins, policy.SeeAudit: admins, policy.ManageQuotas: admins, policy.ManageUsers: admins, policy.SeeDebug: admins,
 		policy.ManageTrash: users, policy.SeeSpace: users, policy.ManageJobs: admins,
 		policy.Redeem: everybody, policy.ManageIdentities: users, policy.ManageMail: admins,
+		policy.ManageServices: admins, policy.SeeSystem: admins,
 		policy.OpenLink: everybody, policy.SeeLink: "udddddd", policy.ManageLinks: users,
 		policy.Serve: services, policy.ManageAppPasswords: users, policy.ManageFactors: users, policy.UseDAV: "udddddd", // see TestCheck_AppPassword
 	}

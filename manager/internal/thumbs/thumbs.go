@@ -55,6 +55,8 @@ type Store interface {
 	meta.Thumbnails
 	Path(ctx context.Context, id cloud.EntryID) ([]cloud.Entry, error)
 	Grants(ctx context.Context, entry cloud.EntryID) ([]cloud.Share, error)
+	Job(ctx context.Context, name string) (meta.Job, error)
+	PauseJob(ctx context.Context, name string, paused bool) error
 }
 
 // Options are what Thumbs stands on. Zero durations and numbers have the
@@ -240,7 +242,9 @@ func (t *Thumbs) Run(ctx context.Context) error {
 	for {
 		t.queueWanted(ctx)
 		t.expire(ctx)
-		t.handOut(ctx)
+		if !t.paused(ctx) {
+			t.handOut(ctx)
+		}
 		if err := t.sweep(ctx); err != nil && ctx.Err() == nil {
 			t.Log.WarnContext(ctx, "stale thumbnails not removed", "err", err)
 		}

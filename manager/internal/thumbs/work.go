@@ -34,6 +34,22 @@ type Worker struct {
 	lacks    string    // programs, for people
 	busy     int       // guarded by t.mu
 	rest     time.Time // guarded by t.mu: it is given nothing before
+	draining bool      // guarded by t.mu: it is given nothing more
+}
+
+// Drain has the service end what it has and take nothing more, or go on.
+func (w *Worker) Drain(on bool) {
+	w.t.mu.Lock()
+	defer w.t.mu.Unlock()
+	w.draining = on
+	w.t.nudge()
+}
+
+// Busy is how many thumbnails the service is making.
+func (w *Worker) Busy() int {
+	w.t.mu.Lock()
+	defer w.t.mu.Unlock()
+	return w.busy
 }
 
 // lease is a job that a service has.
@@ -171,7 +187,7 @@ func (t *Thumbs) idle() *Worker {
 	defer t.mu.Unlock()
 	var best *Worker
 	for _, w := range t.workers {
-		if w.busy < w.capacity && !t.Now().Before(w.rest) && (best == nil || w.busy*best.capacity < best.busy*w.capacity) {
+		if w.busy < w.capacity && !w.draining && !t.Now().Before(w.rest) && (best == nil || w.busy*best.capacity < best.busy*w.capacity) {
 			best = w
 		}
 	}

@@ -30,7 +30,7 @@ func Run(t *testing.T, open Open) {
 		cases []testcase
 	}{
 		{"Accounts", accounts}, {"Standing", standings}, {"Tree", tree}, {"List", listings}, {"Search", searches}, {"Star", stars}, {"Move", moves}, {"Delete", deletes},
-		{"Share", sharing}, {"Grant", grants}, {"Audit", audits}, {"Quota", quotas}, {"Activity", activities}, {"Copy", copies}, {"Upload", uploads}, {"Finish", finishes}, {"Race", races}, {"Store", stores},
+		{"Share", sharing}, {"Grant", grants}, {"Audit", audits}, {"Quota", quotas}, {"ServiceStanding", serviceStandings}, {"Activity", activities}, {"Copy", copies}, {"Upload", uploads}, {"Finish", finishes}, {"Race", races}, {"Store", stores},
 		{"Trash", trashes}, {"Version", versions}, {"Collection", collections}, {"AppPassword", appPasswords}, {"Property", properties}, {"Lock", locks},
 		{"Link", links}, {"Factor", factors}, {"Invitation", invitations}, {"Reach", reaches},
 	} {

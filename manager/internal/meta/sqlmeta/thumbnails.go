@@ -197,6 +197,13 @@ func (s *Store) RequeueThumbnails(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
+// RequeueFailedThumbnails implements meta.Thumbnails.
+func (s *Store) RequeueFailedThumbnails(ctx context.Context) error {
+	return s.update(ctx, func(tx querier) error {
+		return exec(ctx, tx, `UPDATE thumbnails SET state = 'queued', attempts = 0, due_at = ?1 WHERE state = 'failed'`, s.stamp())
+	})
+}
+
 // StaleThumbnails implements meta.Thumbnails.
 func (s *Store) StaleThumbnails(ctx context.Context, most int) (stale []meta.Thumbnail, err error) {
 	err = s.query(ctx, func(q querier) error {

@@ -100,6 +100,11 @@ func TestThumbnails_ends(t *testing.T) {
 	queue(1, meta.ThumbnailQueued)
 	finish(meta.Thumbnail{State: meta.ThumbnailFailed, Decoder: 1, Reason: "cut off"})
 	queue(1, meta.ThumbnailFailed) // no second attempt by the same decoder
+	if err := s.RequeueFailedThumbnails(ctx); err != nil {
+		t.Fatal(err)
+	}
+	queue(1, meta.ThumbnailQueued) // when a person wants it
+	finish(meta.Thumbnail{State: meta.ThumbnailFailed, Decoder: 1, Reason: "cut off"})
 	queue(2, meta.ThumbnailQueued)
 
 	ready := meta.Thumbnail{
