@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"discordcloud/manager/internal/meta"
 	"discordcloud/pkg/cloud"
 )
 
@@ -27,6 +28,10 @@ func TestSQLite_checkedBeside(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "meta.db")
 	s, err := Open(t.Context(), Options{Path: path})
 	if err != nil {
+		t.Fatal(err)
+	}
+	// The last page is of rows that nobody reads before they are checked.
+	if err := s.AppendAudit(t.Context(), make([]meta.AuditRecord, 300)...); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
