@@ -10,6 +10,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/url"
@@ -22,6 +23,7 @@ import (
 	"github.com/coder/websocket"
 	"golang.org/x/image/webp"
 
+	"discordcloud/pkg/blob/bucketblob/storagetest"
 	"discordcloud/pkg/packet"
 )
 
@@ -96,10 +98,32 @@ func halves(w, h int) image.Image {
 }
 
 func TestEndToEnd_thumbnails(t *testing.T) {
-	t.Run("discord", func(t *testing.T) { thumbnailsEndToEnd(t, "discord", "jpeg", jpeg.Decode) })
+	t.Run("discord", func(t *testing.T) { thumbnailsEndToEnd(t, "discord", "jpeg", jpeg.Decode, nil) })
 	t.Run("disk", func(t *testing.T) {
 		needVips(t)
-		thumbnailsEndToEnd(t, "disk", "webp", webp.Decode)
+		thumbnailsEndToEnd(t, "disk", "webp", webp.Decode, nil)
+	})
+	t.Run("supabase", func(t *testing.T) {
+		s := storagetest.New(t)
+		kept := func() (n int) {
+			s.Look(func() {
+				n = len(s.Objects)
+				for name, b := range s.Objects {
+					if !strings.HasPrefix(name, "thumbnails/") || bytes.Contains(b, []byte("JFIF")) {
+						t.Errorf("%s is not sealed", name)
+					}
+				}
+			})
+			return n
+		}
+		thumbnailsEndToEnd(t, "supabase", "jpeg", jpeg.Decode, map[string]string{"SUPABASE_URL": s.URL, "SUPABASE_KEY": s.Key}, func() {
+			if kept() == 0 {
+				t.Error("nothing lies in the bucket")
+			}
+		})
+		if n := kept(); n > 0 {
+			t.Errorf("%d objects are left in the bucket", n)
+		}
 	})
 }
 
@@ -114,10 +138,12 @@ func needVips(t *testing.T) {
 	}
 }
 
-func thumbnailsEndToEnd(t *testing.T, where, format string, decode func(io.Reader) (image.Image, error)) {
+func thumbnailsEndToEnd(t *testing.T, where, format string, decode func(io.Reader) (image.Image, error), env map[string]string, there ...func()) {
 	// What is replaced or deleted is gone at once: a trash and versions would
 	// keep it, and its thumbnails with it.
-	s := startServe(t, map[string]string{"THUMBNAIL_STORE": where, "THUMBNAIL_FORMAT": format, "TRASH_DAYS": "0", "VERSIONS": "0"})
+	with := map[string]string{"THUMBNAIL_STORE": where, "THUMBNAIL_FORMAT": format, "TRASH_DAYS": "0", "VERSIONS": "0"}
+	maps.Copy(with, env)
+	s := startServe(t, with)
 	c := setUp(t, s.base)
 	c.servicesReady(3)
 	c.connect()
@@ -204,9 +230,12 @@ func thumbnailsEndToEnd(t *testing.T, where, format string, decode func(io.Reade
 	}
 
 	// It is deleted with the file: what was stored of it goes too.
-	env := map[string]string{"DATA_DIR": s.dir}
+	for _, f := range there {
+		f()
+	}
+	admin := map[string]string{"DATA_DIR": s.dir}
 	until(t, "one thumbnail", 30*time.Second, func() bool {
-		out, _ := command(t, env, "", "admin", "thumbnails")
+		out, _ := command(t, admin, "", "admin", "thumbnails")
 		return strings.Contains(out, "0 queued, 1 ready, 1 failed")
 	})
 	stored := func() int { return len(s.messages(t)) }
@@ -216,7 +245,7 @@ func thumbnailsEndToEnd(t *testing.T, where, format string, decode func(io.Reade
 		t.Errorf("after the file has gone: status %d", answer.StatusCode)
 	}
 	until(t, "the end of the thumbnails", 60*time.Second, func() bool {
-		out, _ := command(t, env, "", "admin", "thumbnails")
+		out, _ := command(t, admin, "", "admin", "thumbnails")
 		return strings.Contains(out, "0 queued, 0 ready, 0 failed")
 	})
 	if gone := before - stored(); where == "discord" && gone < 1 {

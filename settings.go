@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"discordcloud/manager"
+	"discordcloud/pkg/blob/bucketblob"
 	"discordcloud/pkg/config"
 )
 
@@ -292,16 +293,29 @@ func (a *app) openID() manager.OpenID {
 }
 
 type thumbnailSettings struct {
-	here   bool
+	store  string
+	bucket bucketblob.Options
 	cache  int64
 	format string
 }
 
 // thumbnailSettings are those of a manager.
 func (a *app) thumbnailSettings() thumbnailSettings {
-	store := a.env.String("THUMBNAIL_STORE", "discord", "where thumbnails are kept, sealed: discord, or disk for DATA_DIR")
-	if store != "discord" && store != "disk" {
-		a.env.Problemf("THUMBNAIL_STORE", "%q is neither discord nor disk", store)
+	bucket := bucketblob.Options{
+		URL:    a.env.URL("SUPABASE_URL", "", "of a Supabase project, for THUMBNAIL_STORE", "https", "http"),
+		Key:    a.env.Secret("SUPABASE_KEY", "of its service role, or a secret key"),
+		Bucket: "thumbnails",
+	}
+	known := bucket.URL != "" && bucket.Key != ""
+	if !known {
+		bucket = bucketblob.Options{}
+	}
+	store := a.env.String("THUMBNAIL_STORE", "discord", "where thumbnails are kept, sealed: discord, disk for DATA_DIR, or supabase for a private bucket of Supabase Storage")
+	switch {
+	case store == "supabase" && !known:
+		a.env.Problemf("THUMBNAIL_STORE", "supabase needs SUPABASE_URL and SUPABASE_KEY")
+	case store != "discord" && store != "disk" && store != "supabase":
+		a.env.Problemf("THUMBNAIL_STORE", "%q is neither discord nor disk nor supabase", store)
 	}
 	format := a.env.String("THUMBNAIL_FORMAT", "jpeg", "format of new thumbnails: jpeg, or webp or avif where the manager finds vipsthumbnail")
 	if format != "jpeg" && format != "webp" && format != "avif" {
@@ -309,7 +323,8 @@ func (a *app) thumbnailSettings() thumbnailSettings {
 	}
 	return thumbnailSettings{
 		format: format,
-		here:   store == "disk",
+		store:  store,
+		bucket: bucket,
 		cache:  a.env.Bytes("THUMBNAIL_CACHE", 256<<20, 1<<20, "thumbnails kept in DATA_DIR for quick reading, sealed"),
 	}
 }

@@ -66,7 +66,7 @@ func newJail(log *slog.Logger) (*jail.Jail, error) {
 
 // configure gives a manager the settings of thumbnails, and what encodes them.
 func (s thumbnailSettings) configure(cfg *manager.Config, log *slog.Logger) error {
-	cfg.ThumbnailsHere, cfg.ThumbnailCache, cfg.ThumbnailFormat = s.here, s.cache, s.format
+	cfg.ThumbnailStore, cfg.ThumbnailBucket, cfg.ThumbnailCache, cfg.ThumbnailFormat = s.store, s.bucket, s.cache, s.format
 	j, err := newJail(log)
 	if err != nil {
 		return err

@@ -34,6 +34,7 @@ import (
 	"discordcloud/manager/internal/thumbs"
 	"discordcloud/manager/internal/vfs"
 	"discordcloud/pkg/blob"
+	"discordcloud/pkg/blob/bucketblob"
 	"discordcloud/pkg/cloud"
 	"discordcloud/pkg/config"
 	"discordcloud/pkg/crypt"
@@ -99,9 +100,11 @@ type Config struct {
 	Collect  Collect
 	Messages gc.Messages
 
-	// ThumbnailsHere keeps thumbnails below DataDir, not in Blobs.
-	ThumbnailsHere bool
-	ThumbnailCache int64 // bytes of them that are kept below DataDir in any case
+	// ThumbnailStore is where new thumbnails go: "discord" for Blobs, "disk" for
+	// DataDir, "supabase" for ThumbnailBucket, which is none if it is zero.
+	ThumbnailStore  string
+	ThumbnailBucket bucketblob.Options
+	ThumbnailCache  int64 // bytes of them that are kept below DataDir in any case
 	// ThumbnailFormat is "jpeg", "webp" or "avif"; ThumbnailEncoder makes the
 	// latter two, nil for none.
 	ThumbnailFormat  string

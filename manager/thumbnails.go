@@ -6,6 +6,7 @@ import (
 
 	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/thumbs"
+	"discordcloud/pkg/blob/bucketblob"
 	"discordcloud/pkg/cloud"
 )
 
@@ -19,12 +20,19 @@ func (m *Manager) wireThumbs() error {
 	if err != nil {
 		return err
 	}
+	places := thumbs.Places{Folder: folder, Discord: cfg.Blobs, New: cfg.Blobs}
+	if cfg.ThumbnailBucket != (bucketblob.Options{}) {
+		places.Bucket = bucketblob.New(cfg.ThumbnailBucket)
+	}
 	cache := filepath.Join(cfg.DataDir, "cache", "thumbnails")
-	if cfg.ThumbnailsHere {
-		cache = "" // they are here anyway
+	switch cfg.ThumbnailStore {
+	case "disk":
+		places.New, cache = folder, "" // they are here anyway
+	case "supabase":
+		places.New = places.Bucket
 	}
 	m.thumbs, err = thumbs.New(thumbs.Options{
-		Store: m.store, Ring: cfg.Keys, Blobs: thumbs.Both{Folder: folder, Remote: cfg.Blobs, Here: cfg.ThumbnailsHere}, Bus: m.bus,
+		Store: m.store, Ring: cfg.Keys, Blobs: places, Bus: m.bus,
 		Format: cfg.ThumbnailFormat, Encoder: cfg.ThumbnailEncoder,
 		Cache: cache, CacheLimit: cfg.ThumbnailCache, Log: part(cfg.Log, "thumbnails"),
 	})

@@ -17,11 +17,22 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"testing"
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // Session
 )
+
+// TB is what a server needs of a testing.TB. Programs that measure bring one of
+// their own.
+type TB interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	Skip(args ...any)
+	Cleanup(f func())
+	Context() context.Context
+	TempDir() string
+}
 
 // Owner is the user that everything belongs to. It needs no password.
 const Owner = "owner"
@@ -29,14 +40,14 @@ const Owner = "owner"
 // Server is a PostgreSQL server. Its methods fail the test.
 type Server struct {
 	Dir string // of its socket
-	t   testing.TB
+	t   TB
 	bin string
 	as  *syscall.Credential // whom it runs as, nil for the test's user
 }
 
 // Start starts a server that stops when the test ends, or skips the test where
 // PostgreSQL is not installed; with CI=true nothing may be missing.
-func Start(t testing.TB) *Server {
+func Start(t TB) *Server {
 	t.Helper()
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // Debian keeps it out of PATH
 	if err != nil || len(found) == 0 {
@@ -55,7 +66,7 @@ func Start(t testing.TB) *Server {
 }
 
 // For is the same server for a subtest.
-func (s *Server) For(t testing.TB) *Server {
+func (s *Server) For(t TB) *Server {
 	c := *s
 	c.t = t
 	return &c
@@ -63,7 +74,7 @@ func (s *Server) For(t testing.TB) *Server {
 
 // folder makes one for a server, and gives it to the user that it runs as. A
 // socket's path must be short, so it is not below t.TempDir.
-func folder(t testing.TB) (dir string, as *syscall.Credential) {
+func folder(t TB) (dir string, as *syscall.Credential) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pg")
 	if err != nil {
@@ -89,7 +100,7 @@ func folder(t testing.TB) (dir string, as *syscall.Credential) {
 	return "", nil
 }
 
-func missing(t testing.TB, what string) {
+func missing(t TB, what string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
 		t.Fatal(what)

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,8 @@ type world struct {
 	client                  *rig.Client
 	plain                   *http.Client // of the baselines
 	big                     *stored
+	libraries               map[string]*library // by the kind of their database
+	closers                 []func()            // last first, when all processes have ended
 }
 
 // stored is a file in the product, with the attachments that it lies in.
@@ -54,6 +57,17 @@ func (w *world) start(ctx context.Context) error {
 	if w.product != nil {
 		return w.product.ended()
 	}
+	if err := w.prepare(ctx); err != nil {
+		return err
+	}
+	return w.serve(ctx)
+}
+
+// prepare builds the product, and starts all that it is measured with.
+func (w *world) prepare(ctx context.Context) error {
+	if w.proxy != nil {
+		return w.proxy.ended()
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -71,7 +85,7 @@ func (w *world) start(ctx context.Context) error {
 		return err
 	}
 	w.plain = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true, ReadBufferSize: 64 << 10, WriteBufferSize: 64 << 10}}
-	return w.serve(ctx)
+	return nil
 }
 
 // serve starts the product, as a user does, but on the sandbox of ours.
@@ -90,7 +104,7 @@ func (w *world) serve(ctx context.Context, settings ...string) error {
 	if err != nil {
 		return err
 	}
-	if err := w.healthy(ctx); err != nil {
+	if err := healthy(ctx, w.base, w.product); err != nil {
 		return err
 	}
 	if w.client, err = rig.SetUp(ctx, w.base); err != nil {
@@ -104,20 +118,21 @@ func (w *world) serve(ctx context.Context, settings ...string) error {
 	return w.client.Ready(ctx, services)
 }
 
-func (w *world) healthy(ctx context.Context) error {
+// healthy waits until a product answers.
+func healthy(ctx context.Context, base string, product *process) error {
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		answer, err := http.Get(w.base + "/health")
+		answer, err := http.Get(base + "/health")
 		if err == nil {
 			_ = answer.Body.Close()
 			if answer.StatusCode == http.StatusNoContent {
 				return nil
 			}
 		}
-		if err := errors.Join(w.product.ended(), ctx.Err()); err != nil {
+		if err := errors.Join(product.ended(), ctx.Err()); err != nil {
 			return err
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("the product does not start: %s", w.product.output())
+			return fmt.Errorf("the product does not start: %s", product.output())
 		}
 	}
 }
@@ -133,6 +148,9 @@ func (w *world) again(ctx context.Context, settings ...string) error {
 }
 
 func (w *world) close() {
+	for _, l := range w.libraries {
+		l.end()
+	}
 	if w.client != nil {
 		w.client.Close()
 	}
@@ -140,6 +158,9 @@ func (w *world) close() {
 		if p != nil {
 			p.stop()
 		}
+	}
+	for _, f := range slices.Backward(w.closers) {
+		f()
 	}
 }
 

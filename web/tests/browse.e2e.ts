@@ -49,6 +49,10 @@ test('the tree unfolds, follows changes, and is worked by keyboard', async () =>
   await branch('from grace').waitFor();
   await grace.context.close();
   await ada.page.goBack();
+  await list(['dawn.png']);
+  await ada.page.goForward();
+  await list(['big.bin', 'plan.txt']);
+  await ada.page.goBack();
   await ada.page.goBack();
   await list(['from grace', 'papers', 'photos', 'شرح المشروع.txt']);
   await ada.page.getByText('2.0 MiB', { exact: true }).waitFor(); // what all takes
@@ -94,6 +98,28 @@ test('things are copied, cut and pasted by keys and by the menu', async () => {
   await ada.page.getByRole('row', { name: 'papers (1)' }).getByRole('link').click();
   await list(['big.bin', 'plan.txt']);
   await ada.page.getByRole('link', { name: 'discord-cloud' }).click();
+});
+
+test('columns sort, folders first, and the order is remembered', async () => {
+  await ada.page.goto(`${v.server.url}/files/papers`);
+  const sort = (name: string) => ada.page.getByRole('columnheader').getByRole('button', { name }).click();
+  const sorted = (name: string) => ada.page.getByRole('columnheader', { name }).getAttribute('aria-sort');
+  await list(['big.bin', 'plan.txt']);
+  await sort('Name');
+  await list(['plan.txt', 'big.bin']);
+  expect(await sorted('Name')).toBe('descending');
+  await sort('Size');
+  await list(['plan.txt', 'big.bin']);
+  await sort('Size');
+  await list(['big.bin', 'plan.txt']);
+  await ada.page.reload();
+  await list(['big.bin', 'plan.txt']);
+  expect(await sorted('Size')).toBe('descending');
+  await sort('Changed');
+  expect(await sorted('Changed')).toBe('ascending');
+  await sort('Name');
+  await ada.page.getByRole('link', { name: 'discord-cloud' }).click();
+  await list(['from grace', 'papers', 'photos', 'شرح المشروع.txt']);
 });
 
 test('mouse and keys select, and menus are for what is selected', async () => {
@@ -158,6 +184,10 @@ test('a search is narrowed, and stands in the address', async () => {
   await ada.page.getByLabel('Changed').selectOption('In the last 24 hours');
   await ada.page.getByLabel('Owner').selectOption('grace');
   await ada.page.getByRole('heading', { name: 'Nothing found' }).waitFor();
+  await ada.page.getByLabel('Size').selectOption('Any size');
+  await ada.page.getByLabel('Kind').selectOption('Folder');
+  await results.getByRole('option', { name: 'from grace' }).waitFor();
+  expect(await results.getByRole('option').count()).toBe(1);
   await ada.button('End the search').click();
   await list(['documents', 'from grace', 'photos', 'plan.txt', 'شرح المشروع.txt']);
 });
@@ -249,6 +279,17 @@ test('on a phone the tree is a drawer, fingers select, and nothing sticks out', 
   await phone.page.getByRole('checkbox', { name: 'Select big.bin' }).tap();
   await phone.row('plan.txt').tap();
   await phone.page.getByText('2 selected').waitFor();
+  await phone.button('Select nothing').tap();
+
+  // A finger that rests on a row selects it; after that each touch does.
+  await phone.rest(phone.row('big.bin'));
+  await phone.page.getByText('1 selected').waitFor();
+  expect(await phone.page.getByRole('menu').count()).toBe(0);
+  await phone.row('plan.txt').tap();
+  await phone.page.getByText('2 selected').waitFor();
+  await phone.rest(phone.row('plan.txt'));
+  await phone.page.getByText('1 selected').waitFor();
+  expect(phone.page.url()).not.toContain('view=');
   await phone.button('Folders and views').tap();
   await v.picture('phone-drawer', phone);
   await phone.page.keyboard.press('Escape');

@@ -62,9 +62,10 @@ async function leave(): Promise<void> {
   expect(asked).toEqual(['beforeunload']);
 }
 
-test('uploads are paused, put in another order, and go on', async () => {
+test('uploads are paused, and go on', async () => {
   await ada.throttle(8 * MiB);
   await ada.pick([await file('first.bin', 30 * MiB), await file('second.bin', MiB)]);
+  await ada.page.getByRole('region', { name: 'Uploads' }).getByText(/^[\d.]+ [KM]iB\/s · .+ left$/).waitFor();
   await vi.waitFor(async () => expect(await progress('first.bin')).toBeGreaterThan(12 * MiB), soon);
   await ada.button('Pause first.bin').click();
   await ada.upload('first.bin').getByText(/Paused at [\d.]+ (?:B|MiB) of 30 MiB/).waitFor();
@@ -76,6 +77,32 @@ test('uploads are paused, put in another order, and go on', async () => {
   await ada.finished('2 uploads').waitFor();
   const down = await ada.download(() => ada.menu('first.bin', 'Download'));
   expect(down.sha256).toBe(await sha256(join(disk, 'first.bin')));
+  await ada.button('Clear uploads').click();
+});
+
+test('six go at once; those that wait are put in another order, and one is tried again', async () => {
+  const names = Array.from({ length: 9 }, (_, i) => `part ${i + 1}.bin`);
+  const rows = ada.page.getByRole('region', { name: 'Uploads' }).getByRole('listitem');
+  await ada.throttle(MiB / 2);
+  await ada.pick(await Promise.all(names.map((name) => file(name, 2 * MiB))));
+  await vi.waitFor(async () => {
+    expect(await rows.filter({ hasText: 'of 2.0 MiB' }).count()).toBe(6);
+    expect(await rows.filter({ hasText: 'Waiting · 2.0 MiB' }).count()).toBe(3);
+  }, soon);
+  const order = async () => (await rows.allTextContents()).map((text) => /part \d/.exec(text)?.[0]).filter(Boolean);
+  expect((await order()).slice(6)).toEqual(['part 7', 'part 8', 'part 9']);
+  await ada.button('Upload part 9.bin sooner').click();
+  await vi.waitFor(async () => expect((await order()).slice(6)).toEqual(['part 7', 'part 9', 'part 8']), soon);
+  await ada.button('Pause all').click();
+  await ada.page.getByRole('button', { name: '9 uploads are paused' }).waitFor();
+  await ada.button('Cancel part 8.bin').click();
+  await ada.upload('part 8.bin').getByText('Cancelled').waitFor();
+  await ada.throttle(0);
+  await ada.button('Go on').click();
+  await ada.upload('part 9.bin').getByText('2.0 MiB', { exact: true }).waitFor();
+  await ada.button('Try part 8.bin again').click();
+  await ada.finished('9 uploads').waitFor();
+  await vi.waitFor(async () => expect((await ada.names()).filter((n) => n.startsWith('part'))).toEqual(names), soon);
   await ada.button('Clear uploads').click();
 });
 

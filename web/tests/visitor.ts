@@ -138,6 +138,15 @@ export class Visitor {
     await this.devtools.send('Input.dispatchDragEvent', { type: 'drop', ...at });
   }
 
+  /** Rests a finger on something until the page has seen it, and lifts it. */
+  async rest(on: Locator): Promise<void> {
+    const box = (await on.boundingBox())!;
+    const before = await on.getAttribute('aria-selected');
+    await this.devtools.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: [{ x: box.x + box.width / 2, y: box.y + box.height / 2 }] });
+    await this.page.waitForFunction(([row, before]) => row?.getAttribute('aria-selected') !== before, [await on.elementHandle(), before] as const);
+    await this.devtools.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+  }
+
   /** Bounds the line to so many bytes a second upwards; 0 lifts the bound. */
   async throttle(bytes: number): Promise<void> {
     await this.devtools.send('Network.enable');

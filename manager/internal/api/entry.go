@@ -42,15 +42,11 @@ func (a *api) children(q *call) error {
 	if err != nil {
 		return err
 	}
-	files, folders, err := q.fs.Count(q.ctx(), q.who, q.entry.ID)
-	if err != nil {
-		return err
-	}
 	entries, err := a.records(q).all(q.ctx(), page.Entries)
 	if err != nil {
 		return err
 	}
-	return q.answer(map[string]any{"entries": entries, "next": page.Next, "files": files, "folders": folders})
+	return q.answer(map[string]any{"entries": entries, "next": page.Next, "files": page.Files, "folders": page.Folders})
 }
 
 func parseQuery(v url.Values) (meta.Query, error) {

@@ -146,6 +146,9 @@ const AnyViewer cloud.UserID = -1
 type Page struct {
 	Entries []cloud.Entry
 	Next    string
+	// Files and Folders are how many the viewer sees in the folder that is
+	// listed, whatever the query leaves out. A search does not count.
+	Files, Folders int
 }
 
 // Allow decides about one entry inside a transaction; an error undoes it all

@@ -41,15 +41,20 @@ const (
 
 // SetUp makes the first administrator of an empty server and signs in.
 func SetUp(ctx context.Context, base string) (*Client, error) {
-	return sign(ctx, base, "/api/setup")
+	return sign(ctx, base, "/api/setup", user, password)
 }
 
 // SignIn signs in as the administrator that SetUp made.
 func SignIn(ctx context.Context, base string) (*Client, error) {
-	return sign(ctx, base, "/api/login")
+	return SignInAs(ctx, base, user, password)
 }
 
-func sign(ctx context.Context, base, path string) (*Client, error) {
+// SignInAs signs in as anybody.
+func SignInAs(ctx context.Context, base, user, password string) (*Client, error) {
+	return sign(ctx, base, "/api/login", user, password)
+}
+
+func sign(ctx context.Context, base, path, user, password string) (*Client, error) {
 	transport := &http.Transport{MaxIdleConnsPerHost: 256, DisableCompression: true, ReadBufferSize: 64 << 10, WriteBufferSize: 64 << 10}
 	c := &Client{Base: base, HTTP: &http.Client{Transport: transport}, outcomes: map[string]chan packet.UploadFinishInfo{}}
 	var signed struct{ Token string }

@@ -342,6 +342,8 @@ func (m *forest) checkFolder(folder cloud.EntryID, user cloud.UserID, has func(c
 	files, dirs, err := m.Count(m.ctx, folder, user)
 	m.ok(err)
 	m.same(what+": count", files+dirs, len(children))
+	one := must(m.List(m.ctx, meta.Query{Parent: folder, Viewer: user, Limit: 1}))(m.fixture)
+	m.same(what+": counted with a page", [2]int{one.Files, one.Folders}, [2]int{files, dirs})
 	got := must(m.Sizes(m.ctx, folder, user))(m.fixture)
 	got.Types = nil
 	m.same(what+": sizes", got, sizes)

@@ -352,7 +352,7 @@ func (s *Store) CountDeletions(ctx context.Context) (t meta.Tally, err error) {
 				SELECT c.channel_id, c.message_id, c.sealed_size AS size, CASE o.state WHEN 'garbage' THEN c.sealed_size ELSE 0 END AS dead
 				FROM chunks c JOIN objects o ON o.id = c.object_id
 				UNION ALL
-				SELECT t.channel_id, t.message_id, t.sealed_size, 0 FROM thumbnails t WHERE t.pack_id IS NOT NULL) AS lying
+				SELECT t.channel_id, t.message_id, t.sealed_size, 0 FROM thumbnails t WHERE t.message_id <> '') AS lying
 			GROUP BY channel_id ORDER BY channel_id`)
 	})
 	if err != nil {

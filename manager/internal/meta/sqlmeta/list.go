@@ -75,10 +75,17 @@ func orderOf(q meta.Query, kind cloud.Kind) (by meta.Sort, desc bool) {
 
 // list puts the folders, then the files on one page.
 func list(ctx context.Context, q querier, v sight, query meta.Query, after *position) (page meta.Page, err error) {
+	if page.Files, page.Folders, err = countHere(ctx, q, v, query.Parent); err != nil {
+		return meta.Page{}, err
+	}
 	want, skip := query.Limit+1, query.Offset // one more tells whether there is a next page
 	for _, kind := range []cloud.Kind{cloud.KindFolder, cloud.KindFile} {
 		passed := kind == cloud.KindFolder && after != nil && after.kind == cloud.KindFile
-		if passed || query.Kind != "" && query.Kind != kind {
+		there := page.Files
+		if kind == cloud.KindFolder {
+			there = page.Folders
+		}
+		if passed || there == 0 || query.Kind != "" && query.Kind != kind {
 			continue
 		}
 		from := after
@@ -96,11 +103,7 @@ func list(ctx context.Context, q querier, v sight, query meta.Query, after *posi
 		if len(some) > 0 {
 			skip = 0
 		} else if skip > 0 && kind == cloud.KindFolder {
-			_, n, err := countHere(ctx, q, v, query.Parent)
-			if err != nil {
-				return meta.Page{}, err
-			}
-			skip -= n
+			skip -= page.Folders
 		}
 	}
 	if len(page.Entries) == want {

@@ -297,29 +297,43 @@ func (s *Store) Sizes(ctx context.Context, id cloud.EntryID, viewer cloud.UserID
 		if err != nil {
 			return err
 		}
-		with, counted := ``, `SELECT t.type, t.files, t.folders, t.bytes FROM totals t WHERE t.folder_id = ?2 AND ?1 IS NOT NULL`
-		if viewer != meta.AnyViewer && grant == nil {
-			with = `WITH RECURSIVE ` + opened + ` `
-			counted += ` AND t.seen_by IN (0, ?1)
-				UNION ALL
-				SELECT t.type, t.files, t.folders, t.bytes FROM way w CROSS JOIN entries e ON e.id = w.top CROSS JOIN totals t ON t.folder_id = e.id
-				WHERE w.at = ?2 AND NOT (` + open + ` AND t.seen_by IN (0, ?1))
-				UNION ALL
-				SELECT ` + ownTotals + ` FROM way w CROSS JOIN entries e ON e.id = w.top WHERE w.at = ?2 AND NOT ` + open
-		}
 		sizes = meta.Sizes{Types: map[string]int64{}}
+		count := func(mime string, a amount) {
+			sizes.Files, sizes.Folders, sizes.Bytes = sizes.Files+a.files, sizes.Folders+a.folders, sizes.Bytes+a.bytes
+			if a.bytes > 0 {
+				sizes.Types[mime] += a.bytes
+			}
+		}
+		hidden := false
+		if err := each(ctx, q, func(row scanner) error {
+			var by cloud.UserID
+			var mime string
+			var a amount
+			if err := row.Scan(&by, &mime, &a.files, &a.folders, &a.bytes); err != nil {
+				return err
+			}
+			if viewer != meta.AnyViewer && grant == nil && by != everybody && by != viewer {
+				hidden = true
+				return nil
+			}
+			count(mime, a)
+			return nil
+		}, `SELECT seen_by, type, files, folders, bytes FROM totals WHERE folder_id = ?1`, id); err != nil || !hidden {
+			return err // where nothing is hidden, shares open nothing
+		}
 		return each(ctx, q, func(row scanner) error {
 			var mime string
 			var a amount
 			if err := row.Scan(&mime, &a.files, &a.folders, &a.bytes); err != nil {
 				return err
 			}
-			sizes.Files, sizes.Folders, sizes.Bytes = sizes.Files+a.files, sizes.Folders+a.folders, sizes.Bytes+a.bytes
-			if a.bytes > 0 {
-				sizes.Types[mime] += a.bytes
-			}
+			count(mime, a)
 			return nil
-		}, with+counted, viewer, id)
+		}, `WITH RECURSIVE `+opened+`
+			SELECT t.type, t.files, t.folders, t.bytes FROM way w CROSS JOIN entries e ON e.id = w.top CROSS JOIN totals t ON t.folder_id = e.id
+			WHERE w.at = ?2 AND NOT (`+open+` AND t.seen_by IN (0, ?1))
+			UNION ALL
+			SELECT `+ownTotals+` FROM way w CROSS JOIN entries e ON e.id = w.top WHERE w.at = ?2 AND NOT `+open, viewer, id)
 	})
 	if err != nil {
 		return meta.Sizes{}, fmt.Errorf("sizes: %w", err)
@@ -327,21 +341,23 @@ func (s *Store) Sizes(ctx context.Context, id cloud.EntryID, viewer cloud.UserID
 	return sizes, nil
 }
 
-// countHere is how many entries of a kind the viewer sees in a folder itself.
+// countHere is how many files and folders the viewer sees in a folder itself.
 func countHere(ctx context.Context, q querier, v sight, parent cloud.EntryID) (files, folders int, err error) {
-	all := v.viewer == meta.AnyViewer || v.granted != nil
-	query := `SELECT COALESCE(SUM(t.files_here), 0), COALESCE(SUM(t.folders_here), 0) FROM totals t
-		WHERE t.folder_id = ?2 AND (?3 OR t.seen_by IN (0, ?1))`
-	if !all && (v.shares || v.grouped) {
-		query = `SELECT COALESCE(SUM(x.files_here), 0), COALESCE(SUM(x.folders_here), 0) FROM (
-			SELECT t.files_here, t.folders_here FROM totals t WHERE t.folder_id = ?2 AND (?3 OR t.seen_by IN (0, ?1))
-			UNION ALL
-			SELECT ` + here + ` FROM (
+	var hidden int
+	err = q.QueryRowContext(ctx, `SELECT
+			COALESCE(SUM(CASE WHEN ?3 OR t.seen_by IN (0, ?1) THEN t.files_here ELSE 0 END), 0),
+			COALESCE(SUM(CASE WHEN ?3 OR t.seen_by IN (0, ?1) THEN t.folders_here ELSE 0 END), 0),
+			COALESCE(SUM(CASE WHEN ?3 OR t.seen_by IN (0, ?1) THEN 0 ELSE t.files_here + t.folders_here END), 0)
+		FROM totals t WHERE t.folder_id = ?2`, v.viewer, parent, v.viewer == meta.AnyViewer || v.granted != nil).Scan(&files, &folders, &hidden)
+	if err != nil || hidden == 0 || !v.shares && !v.grouped {
+		return files, folders, err
+	}
+	var moreFiles, moreFolders int
+	err = q.QueryRowContext(ctx, `SELECT COALESCE(SUM(x.files_here), 0), COALESCE(SUM(x.folders_here), 0) FROM (
+			SELECT `+here+` FROM (
 				SELECT v.entry_id FROM shares v WHERE v.user_id = ?1
 				UNION
 				SELECT v.entry_id FROM group_members m JOIN group_shares v ON v.group_id = m.group_id WHERE m.user_id = ?1) g
-			CROSS JOIN entries e ON e.id = g.entry_id WHERE e.parent_id = ?2 AND NOT ` + open + `) x`
-	}
-	err = q.QueryRowContext(ctx, query, v.viewer, parent, all).Scan(&files, &folders)
-	return files, folders, err
+			CROSS JOIN entries e ON e.id = g.entry_id WHERE e.parent_id = ?2 AND NOT `+open+`) x`, v.viewer, parent).Scan(&moreFiles, &moreFolders)
+	return files + moreFiles, folders + moreFolders, err
 }

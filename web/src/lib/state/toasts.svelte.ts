@@ -15,8 +15,8 @@ export class Toasts {
     this.add({ kind: 'info', text, ...(action && { action }) }, action ? 8_000 : 4_000);
   }
 
-  error(text: string): void {
-    this.add({ kind: 'error', text }, 10_000);
+  error(text: string, action?: Toast['action']): void {
+    this.add({ kind: 'error', text, ...(action && { action }) }, 10_000);
   }
 
   close(key: number): void {

@@ -44,6 +44,13 @@ export class Tree {
     return rows;
   });
 
+  /** What became of the top: its folders are the first rows. */
+  readonly top: Branch['state'] = $derived.by(() => {
+    const folders = this.below.get(0);
+    if (!folders || folders === 'loading') return 'loading';
+    return 'failed' in folders ? folders : 'open';
+  });
+
   /** Reads the top again, and all that is unfolded and still there. */
   async load(id = 0): Promise<void> {
     await this.read(id);

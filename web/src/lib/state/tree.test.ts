@@ -18,7 +18,9 @@ test('is read as far as it is unfolded, and follows changes', async () => {
   const tree = { 0: [folder(1, 'a'), folder(2, 'b')], 1: [folder(3, 'c', 1)], 3: [] } as Record<number, Entry[]>;
   const asked = start(tree);
   const t = new Tree(() => new Client('http://cloud.test'));
+  expect(t.top).toBe('loading');
   await t.load();
+  expect(t.top).toBe('open');
   expect(shape(t)).toBe('>a >b');
   t.reveal([{ id: 1, name: 'a' }, { id: 3, name: 'c' }]);
   await vi.waitFor(() => expect(shape(t)).toBe('>a- >>c >b'));

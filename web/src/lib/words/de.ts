@@ -5,6 +5,7 @@ export const german = {
   ...germanLinks,
   'A name cannot have a “/” in it.': 'Ein Name kann kein „/“ enthalten.',
   'A new upload service has joined. Load the page again to use it.': 'Ein neuer Upload-Dienst ist dazugekommen. Lade die Seite neu, um ihn zu nutzen.',
+  'A part of this page could not be loaded. Check the connection, or load the page again.': 'Ein Teil dieser Seite war nicht zu laden. Prüfe die Verbindung oder lade die Seite neu.',
   'A range': 'Einen Bereich',
   'Account': 'Konto',
   'Account of {name}': 'Konto von {name}',
