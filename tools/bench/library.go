@@ -333,7 +333,7 @@ func storing(ctx context.Context, w *world, name string) (all []result, err erro
 			})
 		}
 		if err := group.Wait(); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w: %s", err, l.product.output())
 		}
 		rates = append(rates, sample{got: 2 * uploaders * each / time.Since(start).Seconds()})
 	}

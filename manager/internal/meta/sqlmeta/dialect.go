@@ -18,11 +18,13 @@ import (
 //     truth value: in SELECT $1 the server would take it for a text;
 //   - INDEXED BY is left out, and CROSS JOIN … ON is a JOIN: both tell SQLite
 //     what PostgreSQL's planner finds out by itself;
+//   - instr is strpos;
 //   - a temporary table has BIGINT columns and goes with its transaction, since
 //     the connection may be another's after it.
 var (
 	indexed   = regexp.MustCompile(`\sINDEXED BY \w+`)
 	ordered   = regexp.MustCompile(`\bCROSS (JOIN \w+(?: \w+)?\s+ON\b)`)
+	inside    = regexp.MustCompile(`\binstr\(`)
 	temporary = regexp.MustCompile(`CREATE TEMP TABLE IF NOT EXISTS \w+ \([^)]*\)`)
 )
 
@@ -35,6 +37,7 @@ type phrase struct {
 // toPostgres puts a statement into PostgreSQL's words, for arguments of plainArgs.
 func toPostgres(statement string, args []any) phrase {
 	statement = ordered.ReplaceAllString(indexed.ReplaceAllString(statement, ""), "$1")
+	statement = inside.ReplaceAllString(statement, "strpos(")
 	statement = temporary.ReplaceAllStringFunc(statement, func(create string) string {
 		return strings.ReplaceAll(create, "INTEGER", "BIGINT") + " ON COMMIT DROP"
 	})

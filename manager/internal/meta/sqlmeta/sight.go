@@ -67,6 +67,16 @@ func sightOf(ctx context.Context, q querier, folder cloud.EntryID, viewer cloud.
 	return v, err
 }
 
+// sharesTouch tells whether anything is shared with a viewer, or by him.
+func sharesTouch(ctx context.Context, q querier, viewer cloud.UserID) (touch bool, err error) {
+	if viewer <= 0 {
+		return false, nil
+	}
+	err = q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM shares WHERE user_id = ?1) OR EXISTS (SELECT 1 FROM shares WHERE owner_id = ?1)
+		OR EXISTS (SELECT 1 FROM group_members WHERE user_id = ?1) OR EXISTS (SELECT 1 FROM group_shares WHERE owner_id = ?1)`, viewer).Scan(&touch)
+	return touch, err
+}
+
 // grantOf is the best that shares of an entry and of the folders above it give a
 // viewer, nil for nothing.
 func grantOf(ctx context.Context, q querier, id cloud.EntryID, viewer cloud.UserID) (*cloud.Share, error) {

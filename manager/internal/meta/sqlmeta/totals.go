@@ -341,6 +341,15 @@ func (s *Store) Sizes(ctx context.Context, id cloud.EntryID, viewer cloud.UserID
 	return sizes, nil
 }
 
+// hides tells whether there is anything that a viewer does not see without shares.
+func hides(ctx context.Context, q querier, viewer cloud.UserID) (hidden bool, err error) {
+	if viewer == meta.AnyViewer {
+		return false, nil
+	}
+	err = q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM totals WHERE folder_id = 0 AND seen_by NOT IN (0, ?1))`, viewer).Scan(&hidden)
+	return hidden, err
+}
+
 // countHere is how many files and folders the viewer sees in a folder itself.
 func countHere(ctx context.Context, q querier, v sight, parent cloud.EntryID) (files, folders int, err error) {
 	var hidden int
