@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"discordcloud/manager/internal/auth"
-	"discordcloud/manager/internal/meta"
 	"discordcloud/pkg/cloud"
 )
 
@@ -307,26 +305,65 @@ func TestLink_Page(t *testing.T) {
 	want(t, w.get(t, "/s/short"), 404)
 }
 
-// A download that runs is cut when its link is revoked.
+// What is on its way by a link is cut when that is revoked, by whatever door.
 func TestLink_Cut(t *testing.T) {
 	w := open(t, nil)
 	ann := w.person(t, "ann")
-	e := w.Put(t, ann.Principal, "/big", bytes.Repeat([]byte("x"), 8<<20), false)
-	made, err := w.auth.MakeLink(t.Context(), ann.Principal, e, auth.LinkWish{Mode: meta.LinkDownload})
-	if err != nil {
-		t.Fatal(err)
+	folder := w.Folder(t, ann.Principal, "/folder")
+	e := w.Put(t, ann.Principal, "/folder/big", bytes.Repeat([]byte("x"), 8<<20), false)
+	ticket := func(o opened, id cloud.EntryID) string {
+		var tk struct{ Ticket string }
+		w.ask(t, "POST", "/api/tickets", o.Token, record{"purpose": "download", "entry": id}).into(t, 200, &tk)
+		return tk.Ticket
 	}
-	text, err := w.auth.LinkText(made)
-	if err != nil {
-		t.Fatal(err)
+	for name, begin := range map[string]func(path string, o opened) *http.Response{
+		"address": func(path string, _ opened) *http.Response { return w.begin(t, path+"/download", "") },
+		"token":   func(_ string, o opened) *http.Response { return w.begin(t, target(e.ID, "/content"), o.Token) },
+		"ticket": func(_ string, o opened) *http.Response {
+			return w.begin(t, target(e.ID, "/content?ticket="+ticket(o, e.ID)), "")
+		},
+		"archive": func(_ string, o opened) *http.Response {
+			return w.begin(t, target(folder.ID, "/archive?ticket="+ticket(o, folder.ID)), "")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := w.makeLink(t, ann, folder.ID, record{"mode": "download"})
+			r := begin(l.Path, w.openLink(t, l.Path, ""))
+			want(t, w.ask(t, "DELETE", fmt.Sprint("/api/links/", l.ID), ann.token, nil), 204)
+			if n, err := io.Copy(io.Discard, r.Body); err == nil {
+				t.Errorf("the download went on to its end, for %d bytes", n)
+			}
+		})
 	}
-	r := w.begin(t, "/s/"+text+"/download", "")
-	defer r.Body.Close()
-	if _, err := io.CopyN(io.Discard, r.Body, 1<<10); err != nil {
-		t.Fatal(err)
-	}
-	want(t, w.ask(t, "DELETE", fmt.Sprint("/api/links/", made.ID), ann.token, nil), 204)
-	if n, err := io.Copy(io.Discard, r.Body); err == nil {
-		t.Errorf("the download went on to its end, for %d bytes", n)
-	}
+	t.Run("upload", func(t *testing.T) {
+		l := w.makeLink(t, ann, folder.ID, record{"mode": "upload"})
+		o := w.openLink(t, l.Path, "")
+		body, sender := io.Pipe()
+		r, err := http.NewRequestWithContext(t.Context(), "POST", w.srv.URL+"/api/link/files?name=late.txt", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+o.Token)
+		var status int
+		var all sync.WaitGroup
+		all.Go(func() {
+			if a, err := http.DefaultClient.Do(r); err == nil {
+				status = a.StatusCode
+				a.Body.Close()
+			}
+		})
+		if _, err := sender.Write([]byte("first")); err != nil { // it is on its way
+			t.Fatal(err)
+		}
+		want(t, w.ask(t, "DELETE", fmt.Sprint("/api/links/", l.ID), ann.token, nil), 204)
+		_, _ = sender.Write([]byte("last")) // the server may have gone
+		sender.Close()
+		all.Wait()
+		if status == 200 {
+			t.Error("it was taken")
+		}
+		if _, err := w.FS.Child(t.Context(), ann.Principal, folder.ID, "late.txt"); err == nil {
+			t.Error("it is there")
+		}
+	})
 }
