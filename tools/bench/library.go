@@ -223,7 +223,7 @@ func browsing(ctx context.Context, w *world, name string) (all []result, err err
 		if _, err := l.pages(ctx, l.client, l.crowd, by.sort, 100, 20); err != nil { // so that what is kept is there
 			return nil, err
 		}
-		took, err := l.pages(ctx, l.client, l.crowd, by.sort, 100, 40*w.runs)
+		took, err := l.pages(ctx, l.client, l.crowd, by.sort, 100, 20*w.runs)
 		if err != nil {
 			return nil, err
 		}
@@ -231,11 +231,11 @@ func browsing(ctx context.Context, w *world, name string) (all []result, err err
 		all = append(all, result{Row: name, What: what, Unit: "ms", Reach: 2, AtMost: true}.of(took),
 			result{Row: name, What: what + ", all but a hundredth", Unit: "ms", Reach: 5, AtMost: true}.of(worst(took)))
 	}
-	found, err := l.often(ctx, 10*w.runs, func(i int) string { return fmt.Sprintf("/api/search?q=ter+%d", i+10) })
+	found, err := l.often(ctx, 5*w.runs, func(i int) string { return fmt.Sprintf("/api/search?q=ter+%d", i+10) })
 	if err != nil {
 		return nil, err
 	}
-	common, err := l.often(ctx, 10*w.runs, func(int) string { return "/api/search?q=OLIDAY" })
+	common, err := l.often(ctx, 5*w.runs, func(int) string { return "/api/search?q=OLIDAY" })
 	if err != nil {
 		return nil, err
 	}
@@ -245,7 +245,7 @@ func browsing(ctx context.Context, w *world, name string) (all []result, err err
 		what   string
 		folder int64
 	}{{fmt.Sprintf("a folder of %d files", l.inBig), l.crowd}, {"everything", 0}} {
-		took, err := l.often(ctx, 20*w.runs, func(int) string { return fmt.Sprintf("/api/entries/%d/sizes", of.folder) })
+		took, err := l.often(ctx, 10*w.runs, func(int) string { return fmt.Sprintf("/api/entries/%d/sizes", of.folder) })
 		if err != nil {
 			return nil, err
 		}
@@ -319,7 +319,7 @@ func storing(ctx context.Context, w *world, name string) (all []result, err erro
 	const uploaders = 8
 	var rates []sample
 	for run := range w.runs {
-		const each = 100
+		const each = 40
 		group, ctx := errgroup.WithContext(ctx)
 		start := time.Now()
 		for who := range uploaders {

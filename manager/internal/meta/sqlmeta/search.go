@@ -23,10 +23,7 @@ const (
 			UNION
 			SELECT e.id FROM hidden h CROSS JOIN entries e ON e.parent_id = h.id AND e.kind = 'folder'),
 		given (id) AS (
-			SELECT v.entry_id FROM shares v WHERE v.user_id = ?1 OR v.owner_id = ?1
-			UNION
-			SELECT v.entry_id FROM group_shares v
-				WHERE v.owner_id = ?1 OR v.group_id IN (SELECT m.group_id FROM group_members m WHERE m.user_id = ?1)
+			` + concerns + `
 			UNION
 			SELECT e.id FROM given g CROSS JOIN entries e ON e.parent_id = g.id AND e.kind = 'folder')`
 	findable = `(` + open + ` AND e.parent_id NOT IN (SELECT id FROM hidden)

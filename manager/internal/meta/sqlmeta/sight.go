@@ -38,6 +38,13 @@ const (
 	// reads shares only where nothing else lets him see the entry.
 	visible = `(` + open + ` OR ` + ownShares + ` OR ` + groupShares + `)`
 
+	// concerns are the entries that are shared with the viewer, or by him: each
+	// part off an index of its own.
+	concerns = `SELECT v.entry_id FROM shares v WHERE v.user_id = ?1
+		UNION SELECT v.entry_id FROM shares v WHERE v.owner_id = ?1
+		UNION SELECT v.entry_id FROM group_shares v WHERE v.owner_id = ?1
+		UNION SELECT v.entry_id FROM group_members m JOIN group_shares v ON v.group_id = m.group_id WHERE m.user_id = ?1`
+
 	// up goes from entry ?2 to the top. By UNION it ends also in damaged rows.
 	up = `up (id, parent_id) AS (
 			SELECT e.id, e.parent_id FROM entries e WHERE e.id = ?2

@@ -277,10 +277,7 @@ const foldersAbove = `WITH RECURSIVE above (id) AS (
 // shared with him, or by him; from each of that it goes up to the folder, as
 // far as he sees the way and nothing on it is given itself.
 const opened = `given (id) AS (
-		SELECT v.entry_id FROM shares v WHERE v.user_id = ?1 OR v.owner_id = ?1
-		UNION
-		SELECT v.entry_id FROM group_shares v
-			WHERE v.owner_id = ?1 OR v.group_id IN (SELECT m.group_id FROM group_members m WHERE m.user_id = ?1)),
+		` + concerns + `),
 	way (top, at) AS (
 		SELECT e.id, e.parent_id FROM given g CROSS JOIN entries e ON e.id = g.id WHERE e.id > 0 AND e.id <> ?2
 		UNION ALL
