@@ -96,7 +96,7 @@ test('so do lists, the trash, and a search', async () => {
     await notice().waitFor();
   });
   await again().click();
-  await ada.page.getByRole('option', { name: 'notes.txt' }).waitFor();
+  await ada.page.getByRole('row', { name: 'notes.txt' }).waitFor();
   await ada.button('End the search').click();
 });
 

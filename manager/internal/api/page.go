@@ -40,8 +40,7 @@ func (a *api) servePage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch p := r.URL.Path; {
-	case p == "/" || p == "/files" || strings.HasPrefix(p, "/files/") || p == "/recent" || p == "/starred" || p == "/trash" ||
-		p == "/admin" || strings.HasPrefix(p, "/admin/"):
+	case isPlace(p):
 		a.page.serveIndex(w, r)
 	case isLinkPage(p):
 		a.serveLinkPage(w, r)
@@ -50,6 +49,15 @@ func (a *api) servePage(w http.ResponseWriter, r *http.Request) {
 	default:
 		a.page.serveFile(w, r, strings.TrimPrefix(p, "/"))
 	}
+}
+
+// isPlace tells whether a path names a view of the page (web/src/lib/state/router.svelte.ts).
+func isPlace(p string) bool {
+	switch p {
+	case "/", "/files", "/recent", "/starred", "/shared-with-me", "/shared-by-me", "/trash", "/admin":
+		return true
+	}
+	return strings.HasPrefix(p, "/files/") || strings.HasPrefix(p, "/by-id/") || strings.HasPrefix(p, "/admin/")
 }
 
 func (p *page) serveIndex(w http.ResponseWriter, r *http.Request) {

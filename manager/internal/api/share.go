@@ -20,6 +20,8 @@ type shareRecord struct {
 	Group    *groupRecord  `json:"group,omitempty"`
 	CanWrite bool          `json:"can_write"`
 	SharedAt string        `json:"shared_at"`
+	// From is the folder that an inherited share is of, as far as the asker sees it.
+	From *pathRecord `json:"from,omitempty"`
 }
 
 // share writes a share, nil for one whose group went a moment ago.
@@ -71,6 +73,14 @@ func (a *api) answerShares(q *call, id cloud.EntryID) error {
 	if err != nil {
 		return err
 	}
+	path, err := q.fs.Path(q.ctx(), q.who, id)
+	if err != nil {
+		return err
+	}
+	seen := map[cloud.EntryID]*pathRecord{}
+	for _, e := range path {
+		seen[e.ID] = &pathRecord{e.ID, e.Name}
+	}
 	best := map[cloud.UserID]int{} // place in above
 	var above []cloud.Share
 	for _, g := range grants {
@@ -88,6 +98,9 @@ func (a *api) answerShares(q *call, id cloud.EntryID) error {
 	inherited, err := rs.shares(q.ctx(), above)
 	if err != nil {
 		return err
+	}
+	for i, r := range inherited { // of users all, so that none was left out
+		r.From = seen[above[i].Entry]
 	}
 	return q.answer(map[string]any{"shares": shares, "inherited": inherited})
 }

@@ -1,4 +1,5 @@
 import type { Client } from './client';
+import { shared } from './people';
 import type { Channel, Conflict, Entry, Found, Listing, Located, Order, Sizes, Sort, Ticket, Trash } from './types';
 
 /** "/a/b c" from names; "/" for none. */
@@ -81,6 +82,8 @@ export async function contentURL(c: Client, entry: Entry, signal?: AbortSignal):
 
 /** What to look for: of a part of a name, of stars, or of what changed last there has to be one. */
 export type Search = {
+  /** What is shared is listed by itself. */
+  shared?: 'shared-with-me' | 'shared-by-me';
   query?: string;
   starred?: boolean;
   recent?: boolean;
@@ -95,6 +98,7 @@ export type Search = {
 
 /** Entries of the whole tree, a hundred at a time. */
 export function search(c: Client, wish: Search, after: string, signal?: AbortSignal): Promise<Found> {
+  if (wish.shared) return shared(c, wish.shared, after, signal);
   const params = new URLSearchParams({ limit: '100' });
   const add = (key: string, value: string | number | undefined) => {
     if (value) params.set(key, String(value));

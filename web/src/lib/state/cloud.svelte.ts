@@ -1,5 +1,6 @@
 import { services, socketTicket } from '../api/account';
-import { makePath, sizes } from '../api/entries';
+import { makePath } from '../api/entries';
+import { space, type Space } from '../api/space';
 import { explain, patiently } from '../api/client';
 import { Socket, type Data, type LinkState } from '../socket/socket';
 import { BrowserMemory } from '../upload/memory';
@@ -11,7 +12,7 @@ import { Upload } from '../upload/upload';
 import type { Pick } from '../upload/pick';
 import { Hasher } from '../workers/hasher';
 import { t } from '../words/words.svelte';
-import type { Service, Sizes } from '../api/types';
+import type { Service } from '../api/types';
 import { Folder, type Change } from './folder.svelte';
 import type { Router } from './router.svelte';
 import { Search } from './search.svelte';
@@ -32,8 +33,8 @@ export class Cloud {
   load = $state.raw<readonly Service[]>([]);
   /** Counts the changes that were told: for views that are read anew then. */
   changes = $state(0);
-  /** What all takes that its person sees; not known at first. */
-  usage = $state.raw<Sizes | undefined>();
+  /** What counts to its person; not known at first. */
+  space = $state.raw<Space | undefined>();
   folder: Folder;
   readonly search: Search;
   readonly tree: Tree;
@@ -175,8 +176,17 @@ export class Cloud {
     this.tree.apply(c);
     this.search.changed(c.entry, c.action === 'removed');
     const names = this.folder.apply(c);
-    if (names && this.router.at === 'files') this.router.go(names, true);
+    if (names && this.router.at === 'files') {
+      // A folder by its id is where it was, or nowhere.
+      if (this.router.id) this.folder.reload().catch((e) => this.toasts.error(explain(e)));
+      else this.router.go(names, true);
+    }
     this.weigh(weighAfter);
+  }
+
+  /** Something has changed that counts, and is no news to anybody's lists. */
+  recount(): void {
+    this.weigh(0);
   }
 
   /** Sums up, some time after the first of several changes. */
@@ -184,7 +194,7 @@ export class Cloud {
     this.weighing ??= setTimeout(() => {
       this.weighing = undefined;
       // Where it fails the old sum stays: nobody waits for it.
-      sizes(this.session.client, 0).then((sum) => (this.usage = sum), () => undefined);
+      space(this.session.client).then((sum) => (this.space = sum), () => undefined);
     }, after);
   }
 

@@ -1,5 +1,6 @@
 import { ApiError, explain, patiently } from '../api/client';
 import * as api from '../api/entries';
+import * as history from '../api/history';
 import type { Carried } from '../attach/carry';
 import { saveAs } from '../attach/save';
 import type { Conflict, Entry, Place } from '../api/types';
@@ -15,6 +16,8 @@ export type Open =
   | { at: 'delete'; entries: Entry[] }
   | { at: 'moved-onto'; entries: readonly Carried[]; to: Place }
   | { at: 'properties'; entry: Entry }
+  | { at: 'share'; entry: Entry }
+  | { at: 'activity'; folder: Place }
   | { at: 'links'; entry?: Entry }
   | { at: 'password' }
   | { at: 'settings' }
@@ -100,6 +103,17 @@ export class Desk {
       // Browsers drop downloads that begin in the same moment.
       if (entries.length > 1) await new Promise((resolve) => setTimeout(resolve, 400));
     }
+  }
+
+  /** Downloads what a file held before. */
+  async downloadVersion(entry: Entry, version: number): Promise<void> {
+    saveAs(await history.versionURL(this.client, entry.id, version), entry.name);
+  }
+
+  /** Makes a former content of a file that of now; what it replaces becomes a version. */
+  async restoreVersion(entry: Entry, version: number): Promise<void> {
+    this.cloud.folder.put((await history.restoreVersion(this.client, entry.id, version)).entry);
+    this.cloud.toasts.info(t('“{name}” is as it was.', { name: entry.name }));
   }
 
   async publish(entries: readonly Entry[], on: boolean): Promise<void> {

@@ -35,6 +35,8 @@ export class Folder {
   readonly complete = $derived(this.entries.length === this.rows.length);
 
   private names: readonly string[] = [];
+  /** In the place of names, where it is not 0. */
+  private id = 0;
   private abort = new AbortController();
   /** Rows that are in sight. */
   private wanted = { from: 0, to: pageSize };
@@ -48,8 +50,9 @@ export class Folder {
     if (order === 'asc' || order === 'desc') this.order = order;
   }
 
-  async open(names: readonly string[]): Promise<void> {
+  async open(names: readonly string[], id = 0): Promise<void> {
     this.names = names;
+    this.id = id;
     this.wanted = { from: 0, to: pageSize };
     await this.load(true);
   }
@@ -138,7 +141,7 @@ export class Folder {
       this.rows = [];
     }
     try {
-      const { entry, path } = await api.lookup(this.client, this.names, signal);
+      const { entry, path } = await (this.id ? api.entry(this.client, this.id, signal) : api.lookup(this.client, this.names, signal));
       if (entry.kind !== 'folder') throw new ApiError('not_found', 'this is a file');
       const ask = (offset: number, limit: number) => api.children(this.client, entry.id, { sort: this.sort, order: this.order, offset, limit }, signal);
       let from = whole ? 0 : this.wanted.from;

@@ -1,16 +1,19 @@
 import { filtersOf, narrows, noFilters, paramsOf, type Filters } from '../filters';
 
 /** What the page is a view of: the tree, or a list of entries from anywhere. */
-export type At = 'files' | 'recent' | 'starred' | 'trash';
+export type At = 'files' | 'recent' | 'starred' | 'shared-with-me' | 'shared-by-me' | 'trash';
 
 /**
  * The place that the address names: /files/a/b, each name percent-encoded; with
  * ?view= a file of it that is shown, with ?q= and filters what is searched for.
- * Beside it there are /recent, /starred and /trash.
+ * Below folders that are hidden there is no such way: /by-id/42 is a folder by its id.
+ * Beside it there are /recent, /starred, /shared-with-me, /shared-by-me and /trash.
  */
 export class Router {
   at = $state.raw<At>(atOf(location.pathname));
   names = $state.raw<string[]>(placeOf(location.pathname));
+  /** A folder that is named by its id, or 0; there are no names then. */
+  id = $state.raw(idOf(location.pathname));
   view = $state.raw(viewOf(location.search));
   query = $state.raw(queryOf(location.search));
   filters = $state.raw<Filters>(filtersOf(new URLSearchParams(location.search)));
@@ -29,21 +32,26 @@ export class Router {
     this.put(`/${at}`, null);
   }
 
+  /** Goes to a folder by its id. */
+  goToID(id: number): void {
+    this.put(`/by-id/${id}`, null);
+  }
+
   /** Shows a file of a folder; the way back leads to where this was. */
-  show(names: readonly string[], file: string): void {
-    this.put(viewAddressOf(names, file), { opened: true });
+  show(names: readonly string[], file: string, id = 0): void {
+    this.put(viewAddressOf(names, file, id), { opened: true });
   }
 
   /** Shows another file of the same folder in the place of the one that is shown. */
   showInstead(file: string): void {
-    this.put(viewAddressOf(this.names, file), history.state, true);
+    this.put(viewAddressOf(this.names, file, this.id), history.state, true);
   }
 
   /** Stops to show a file: back to where it was opened, or to its folder. */
   closeView(): void {
     if (!this.view) return;
     if ((history.state as { opened?: boolean } | null)?.opened) history.back();
-    else this.go(this.names, true);
+    else this.put(location.pathname, null, true);
   }
 
   /** Keeps what is searched for in the address; one search is one step of the history. */
@@ -65,6 +73,7 @@ export class Router {
   private read(): void {
     const names = placeOf(location.pathname);
     if (names.join('/') !== this.names.join('/')) this.names = names;
+    this.id = idOf(location.pathname);
     this.at = atOf(location.pathname);
     this.view = viewOf(location.search);
     this.query = queryOf(location.search);
@@ -77,8 +86,9 @@ export function addressOf(names: readonly string[]): string {
   return names.length === 0 ? '/files' : `/files/${names.map(encodeURIComponent).join('/')}`;
 }
 
-export function viewAddressOf(names: readonly string[], file: string): string {
-  return `${addressOf(names)}?view=${encodeURIComponent(file)}`;
+/** Of a file in the folder of these names, or in that of an id. */
+export function viewAddressOf(names: readonly string[], file: string, id = 0): string {
+  return `${id ? `/by-id/${id}` : addressOf(names)}?view=${encodeURIComponent(file)}`;
 }
 
 export function placeOf(pathname: string): string[] {
@@ -91,8 +101,9 @@ export function placeOf(pathname: string): string[] {
 }
 
 function atOf(pathname: string): At {
-  return (['recent', 'starred', 'trash'] as const).find((at) => pathname === `/${at}`) ?? 'files';
+  return (['recent', 'starred', 'shared-with-me', 'shared-by-me', 'trash'] as const).find((at) => pathname === `/${at}`) ?? 'files';
 }
 
+const idOf = (pathname: string) => Number(/^\/by-id\/(\d+)$/.exec(pathname)?.[1] ?? 0);
 const viewOf = (search: string) => new URLSearchParams(search).get('view') ?? '';
 const queryOf = (search: string) => new URLSearchParams(search).get('q') ?? '';

@@ -1,8 +1,10 @@
-/** Deutsch. The keys are what the page says in English. */
 import { germanLinks } from './de.links';
+import { germanPeople } from './de.people';
 
+/** Deutsch. The keys are what the page says in English. */
 export const german = {
   ...germanLinks,
+  ...germanPeople,
   'A name cannot have a “/” in it.': 'Ein Name kann kein „/“ enthalten.',
   'A new upload service has joined. Load the page again to use it.': 'Ein neuer Upload-Dienst ist dazugekommen. Lade die Seite neu, um ihn zu nutzen.',
   'A part of this page could not be loaded. Check the connection, or load the page again.': 'Ein Teil dieser Seite war nicht zu laden. Prüfe die Verbindung oder lade die Seite neu.',
@@ -390,7 +392,6 @@ export const german = {
   'Undo': 'Rückgängig',
   'Up to 1 MiB': 'Bis 1 MiB',
   'Upload services': 'Upload-Dienste',
-  'used by what you see': 'belegt von dem, was du siehst',
   'Views': 'Ansichten',
   'What is uploaded or changed stands here, the latest first.': 'Hier steht, was hochgeladen oder geändert wurde, das Neueste zuerst.',
   'What the upload services are doing': 'Was die Upload-Dienste tun',
