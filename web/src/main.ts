@@ -1,7 +1,7 @@
 import { mount } from 'svelte';
 import './app.css';
 import { keptTheme, wear } from './lib/state/theme';
-import { preferred, speak } from './lib/words/words.svelte';
+import { preferred, speak, t } from './lib/words/words.svelte';
 
 const target = document.getElementById('app');
 if (!target) throw new Error('index.html has no #app');
@@ -12,4 +12,8 @@ const page = location.pathname.startsWith('/s/') ? import('./routes/LinkPage.sve
 void speak(preferred())
   .catch(() => undefined)
   .then(() => page)
-  .then(({ default: Page }) => mount(Page, { target }));
+  .then(({ default: Page }) => mount(Page, { target }))
+  .catch((e: unknown) => {
+    target.textContent = t('A part of this page could not be loaded. Check the connection, or load the page again.');
+    throw e;
+  });

@@ -139,6 +139,21 @@ test('a link with a password asks for it, and a phone has room for all of it', a
   );
 });
 
+test('a part of the page that does not come is told of', async () => {
+  const { path } = await link('album', { mode: 'view' });
+  await guest(
+    path,
+    async (g) => {
+      await g.page.route('**/assets/ViewerDialog-*.js', (r) => r.abort());
+      await g.button('notes.txt').click();
+      await g.page.getByText('A part of this page could not be loaded.').waitFor();
+      const { sha256: got } = await g.download(() => g.button('Download notes.txt').click());
+      expect(got).toBe(await sha256(join(v.disk, 'album/notes.txt')));
+    },
+    { expected: /ERR_FAILED|dynamically imported/ },
+  );
+});
+
 test('the last use is told, and the next visitor finds no link', async () => {
   const { path } = await link('film.bin', { mode: 'download', most_uses: 1 });
   await guest(path, async (g) => {
@@ -253,7 +268,7 @@ test('links are made, changed and revoked on the page', async () => {
     { expected: /40[14]/ },
   );
   await ada.button('Close').last().click();
-});
+}, 60_000);
 
 test('all links of one’s own are in one place, and everybody’s for administrators', async () => {
   const bob = await v.guest('bob', { viewport: { width: 360, height: 740 } });
