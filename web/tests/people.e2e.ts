@@ -156,7 +156,7 @@ test('the trash tells when things go, and the space what they take', async () =>
   await space.getByText('Trash 15 B').waitFor();
   await ada.page.getByRole('link', { name: 'Trash' }).click();
   await ada.page.getByRole('listitem').filter({ hasText: 'ideas.txt' }).getByText(/goes for good/).waitFor();
-  await look('trash');
+  await look('trash-with-days');
   await ada.button('Empty the trash').click();
   await ada.dialog('Empty the trash?').getByRole('button', { name: 'Delete for good' }).click();
   await space.getByText('Trash').waitFor({ state: 'detached' });
