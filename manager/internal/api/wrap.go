@@ -104,7 +104,8 @@ func (a *api) secure(h http.Header, r *http.Request) {
 }
 
 const permissions = "accelerometer=(), autoplay=(self), camera=(), display-capture=(), fullscreen=(self), geolocation=(), " +
-	"gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), publickey-credentials-get=(), usb=()"
+	"gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), publickey-credentials-create=(self), " +
+	"publickey-credentials-get=(self), usb=()"
 
 // allowOrigin lets pages of the configured origins use the API. Credentials are
 // not among it: tokens travel in a header that the page sets.

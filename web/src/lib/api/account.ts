@@ -1,4 +1,5 @@
 import type { Client } from './client';
+import type { Second } from './factors';
 import type { AppPassword, Service, SessionInfo, Signed, Status, Ticket, User } from './types';
 
 export const status = (c: Client, signal?: AbortSignal) => c.call<Status>('/api/status', { signal });
@@ -6,8 +7,9 @@ export const status = (c: Client, signal?: AbortSignal) => c.call<Status>('/api/
 export const setUp = (c: Client, code: string, username: string, password: string, signal?: AbortSignal) =>
   c.call<Signed>('/api/setup', { method: 'POST', body: code ? { code, username, password } : { username, password }, signal });
 
+/** Signs in, or tells what is asked for besides the password. */
 export const signIn = (c: Client, username: string, password: string, signal?: AbortSignal) =>
-  c.call<Signed>('/api/login', { method: 'POST', body: { username, password }, signal });
+  c.call<Signed | { second: Second }>('/api/login', { method: 'POST', body: { username, password }, signal });
 
 export const signOut = (c: Client, signal?: AbortSignal) => c.call<void>('/api/logout', { method: 'POST', signal });
 

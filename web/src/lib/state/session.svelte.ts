@@ -1,6 +1,8 @@
 import { Client, ApiError } from '../api/client';
 import * as account from '../api/account';
+import * as factors from '../api/factors';
 import type { Signed, Status, User } from '../api/types';
+import { askPasskey } from '../passkey';
 import { t } from '../words/words.svelte';
 
 const storageKey = 'discord-cloud-session';
@@ -26,6 +28,9 @@ export class Session {
 
   /** The one-time code of the address that the server printed. */
   code = new URLSearchParams(location.hash.slice(1)).get('setup') ?? '';
+
+  /** The origin at which the server takes passkeys. */
+  passkeysAt = $state('');
 
   /** Servers that were used from here, the last one first. */
   known = $state.raw<readonly Known[]>(keptServers());
@@ -87,8 +92,24 @@ export class Session {
     this.signedIn(await account.setUp(this.client, code, username, password));
   }
 
-  async signIn(username: string, password: string): Promise<void> {
-    this.signedIn(await account.signIn(this.client, username, password));
+  /** Signs in, or gives what is to follow the password. */
+  async signIn(username: string, password: string): Promise<factors.Second | undefined> {
+    const answer = await account.signIn(this.client, username, password);
+    if ('second' in answer) return answer.second;
+    this.signedIn(answer);
+    return undefined;
+  }
+
+  /** Finishes a sign-in with a one-time code, or a recovery code. */
+  async signInCode(second: factors.Second, code: string): Promise<void> {
+    this.signedIn(await factors.signInCode(this.client, second.state, code));
+  }
+
+  /** Signs in with a passkey: after the password, or instead of it. */
+  async signInPasskey(second?: factors.Second): Promise<void> {
+    const { client } = this;
+    const { state, options } = await factors.signInQuestion(client, second?.state);
+    this.signedIn(await factors.signInPasskey(client, state, await askPasskey(options)));
   }
 
   /** All other sessions end; this one goes on under a new token. */
@@ -127,6 +148,7 @@ export class Session {
     if (typeof status?.setup_required !== 'boolean') throw new ApiError('invalid', 'not a discord-cloud');
     client.onSignedOut = () => this.forget();
     this.client = client;
+    this.passkeysAt = status.passkeys_at ?? '';
     if (status.setup_required) {
       this.stage = { at: 'setup', needsCode: status.setup_needs_code };
       return;

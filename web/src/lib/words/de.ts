@@ -1,8 +1,10 @@
+import { germanFactors } from './de.factors';
 import { germanLinks } from './de.links';
 import { germanPeople } from './de.people';
 
 /** Deutsch. The keys are what the page says in English. */
 export const german = {
+  ...germanFactors,
   ...germanLinks,
   ...germanPeople,
   'A name cannot have a “/” in it.': 'Ein Name kann kein „/“ enthalten.',
