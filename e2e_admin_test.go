@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pquerna/otp/totp"
 	"golang.org/x/sync/errgroup"
 
 	"discordcloud/pkg/packet"
@@ -23,6 +24,26 @@ func command(t *testing.T, env map[string]string, stdin string, args ...string) 
 	var out, errs bytes.Buffer
 	code := run(args, strings.NewReader(stdin), &out, &errs)
 	return out.String() + errs.String(), code
+}
+
+// oneTimeCodes sets them up: the password is not enough from then on.
+func oneTimeCodes(t *testing.T, c *client, password string) {
+	t.Helper()
+	var offer struct{ State, Secret string }
+	if err := c.do(t.Context(), "POST", "/api/factors/totp", map[string]any{"password": password}, &offer); err != nil {
+		t.Fatal(err)
+	}
+	code, err := totp.GenerateCode(offer.Secret, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.do(t.Context(), "POST", "/api/factors/totp/confirm", map[string]any{"state": offer.State, "code": code}, nil); err != nil {
+		t.Fatal(err)
+	}
+	var in struct{ Token string }
+	if err := c.do(t.Context(), "POST", "/api/login", map[string]any{"username": "bob", "password": password}, &in); err != nil || in.Token != "" {
+		t.Errorf("signed in by the password alone: %v", err)
+	}
 }
 
 // The command line works beside a running server, which sees what it does.
@@ -59,6 +80,12 @@ func TestEndToEnd_admin(t *testing.T) {
 	want(0, "bob is administrator", "", "user", "role", "bob", "administrator")
 	want(0, "bob is user", "", "user", "role", "bob", "user")
 	want(exitFailed, "last administrator", "", "user", "role", adminName, "user")
+	want(exitFailed, "no second factor", "", "user", "reset-factors", "bob")
+	oneTimeCodes(t, signIn(t, s.base, "bob", "another password"), "another password")
+	want(0, "second factors of bob reset", "", "user", "reset-factors", "bob")
+	if err := signIn(t, s.base, "bob", "another password").do(t.Context(), "GET", "/api/me", nil, nil); err != nil {
+		t.Errorf("the password is not enough after the reset: %v", err)
+	}
 	want(0, "1000 bytes", "", "user", "quota", "bob", "--bytes=1000")
 	want(exitFailed, "somebody else", "", "user", "delete", "bob", "--give-to=bob")
 	want(0, "user bob deleted", "", "user", "delete", "bob", "--give-to="+adminName, "--trash")
