@@ -45,7 +45,7 @@ const inside = () => v.ada.page.getByText('Connected').waitFor();
 const refused = /401|400|429/;
 let codes: string[] = [];
 
-test('codes of an app are set up by a QR code, and asked for after the password', async () => {
+test('codes of an app are set up by a QR code, and asked for after the password', { timeout: 60_000 }, async () => {
   await v.ada.setUp(named(v.server.setupURL));
   let dialog = await settings();
   await v.picture('sign-in-settings');
@@ -101,7 +101,7 @@ test('codes of an app are set up by a QR code, and asked for after the password'
   v.ada.expected = undefined;
 });
 
-test('a passkey stands for the password, or follows it', async () => {
+test('a passkey stands for the password, or follows it', { timeout: 60_000 }, async () => {
   const devtools = await v.ada.context.newCDPSession(v.ada.page);
   await devtools.send('WebAuthn.enable'); // until any other session of the debugger ends: axe would be one
   const { authenticatorId } = await devtools.send('WebAuthn.addVirtualAuthenticator', {
