@@ -68,6 +68,8 @@ test('a folder is shared with a user who cannot see the way to it', async () => 
   await bob.page.reload();
   await bob.page.getByRole('navigation', { name: 'Place' }).getByText('Summer').click();
   await bob.row('Rooms').waitFor();
+  await bob.pick(await v.file('list.txt', 'x'));
+  await bob.page.getByText('Nothing can be uploaded here: the folders above are hidden from you.').waitFor();
   expect(await bob.page.getByText('Plans').count()).toBe(0);
   await ada.page.getByRole('link', { name: 'Shared by me' }).click();
   await hit(ada, 'Summer').waitFor();

@@ -31,6 +31,7 @@ export const germanPeople = {
   'Nobody yet.': 'Noch niemand.',
   'Nothing in the last 90 days that you may see.': 'Nichts in den letzten 90 Tagen, das du sehen darfst.',
   'Nothing is shared with you': 'Mit dir ist nichts geteilt',
+  'Nothing can be uploaded here: the folders above are hidden from you.': 'Hier lässt sich nichts hochladen: Die Ordner darüber sind vor dir verborgen.',
   'Of what it held before, the last version is kept.': 'Von dem, was vorher darin war, bleibt die letzte Version erhalten.',
   'Of what it held before, the last {most} versions are kept, each for {n} day.': 'Von dem, was vorher darin war, bleiben die letzten {most} Versionen erhalten, jede {n} Tag lang.',
   'Of what it held before, the last {most} versions are kept, each for {n} days.': 'Von dem, was vorher darin war, bleiben die letzten {most} Versionen erhalten, jede {n} Tage lang.',
