@@ -95,7 +95,7 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 	}
 	var makers []*thumbnail.Service
 	for i := range previews {
-		s, err := newThumbnailService(worker.Config{
+		s, err := newThumbnailService(nil, worker.Config{
 			ManagerURL: dialURL(cfg.Listener.Addr()), Password: packet.Secret(secrets.password.Reveal()), Capacity: previewCapacity,
 			Name: fmt.Sprintf("/thumbnail/%d", i+1), Version: version(),
 		}, log.With("part", "thumbnail", "service", i+1))

@@ -39,8 +39,9 @@ func (uploadServiceCmd) Run(a *app, ctx *runContext) error {
 		debug.SetMemoryLimit(memory + 24<<20)
 	}
 	service := upload.New(upload.Config{
-		Worker: worker.Config{ManagerURL: own.manager, Address: own.address, Version: version(), Password: packet.Secret(password.Reveal()), Capacity: capacity, Log: log.With("part", "worker")},
-		Memory: memory, Log: log.With("part", "upload"),
+		Worker:   worker.Config{Address: own.address, Version: version(), Password: packet.Secret(password.Reveal()), Capacity: capacity, Log: log.With("part", "worker")},
+		Managers: own.managers,
+		Memory:   memory, Log: log.With("part", "upload"),
 	})
 	listener, err := net.Listen("tcp", net.JoinHostPort(own.host, strconv.Itoa(own.port)))
 	if err != nil {

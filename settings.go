@@ -207,17 +207,18 @@ func (a *app) capacity() int {
 
 // serviceSettings are those of an upload service that runs alone.
 type serviceSettings struct {
-	manager, address string
-	host             string
-	port             int
+	managers []string
+	address  string
+	host     string
+	port     int
 }
 
 func (a *app) serviceSettings() serviceSettings {
 	return serviceSettings{
-		manager: a.env.URL("MANAGER_ADDRESS", "", "of a service: address of its manager, such as ws://host:8080", "ws", "wss"),
-		address: a.env.URL("OWN_ADDRESS", "", "of a service: address under which browsers reach it", "http", "https"),
-		host:    a.env.String("HOST", "127.0.0.1", "of a service: address to listen on"),
-		port:    a.env.Int("PORT", 0, 1, 65535, "of a service: port to listen on"),
+		managers: a.env.URLs("MANAGER_ADDRESS", "of a service: address of its manager, such as ws://host:8080; of several, comma-separated", "ws", "wss"),
+		address:  a.env.URL("OWN_ADDRESS", "", "of a service: address under which browsers reach it", "http", "https"),
+		host:     a.env.String("HOST", "127.0.0.1", "of a service: address to listen on"),
+		port:     a.env.Int("PORT", 0, 1, 65535, "of a service: port to listen on"),
 	}
 }
 

@@ -33,8 +33,8 @@ func (thumbnailServiceCmd) Run(a *app, ctx *runContext) error {
 	if err != nil {
 		return fmt.Errorf("name of this machine: %w", err)
 	}
-	service, err := newThumbnailService(worker.Config{
-		ManagerURL: own.manager, Password: packet.Secret(password.Reveal()), Capacity: capacity, Name: host, Version: version(),
+	service, err := newThumbnailService(own.managers, worker.Config{
+		Password: packet.Secret(password.Reveal()), Capacity: capacity, Name: host, Version: version(),
 	}, log.With("part", "thumbnail"))
 	if err != nil {
 		return err
@@ -46,13 +46,13 @@ func (thumbnailServiceCmd) Run(a *app, ctx *runContext) error {
 }
 
 // newThumbnailService makes a service whose children are this program again.
-func newThumbnailService(w worker.Config, log *slog.Logger) (*thumbnail.Service, error) {
+func newThumbnailService(managers []string, w worker.Config, log *slog.Logger) (*thumbnail.Service, error) {
 	j, err := newJail(log)
 	if err != nil {
 		return nil, err
 	}
 	w.Log = log
-	return thumbnail.New(thumbnail.Config{Worker: w, Tools: j.Tools, Log: log, Decoder: j}), nil
+	return thumbnail.New(thumbnail.Config{Worker: w, Managers: managers, Tools: j.Tools, Log: log, Decoder: j}), nil
 }
 
 // newJail makes what starts children that decode and encode.

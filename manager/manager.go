@@ -6,6 +6,9 @@ package manager
 import (
 	"context"
 	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,6 +34,7 @@ import (
 	"discordcloud/manager/internal/mail"
 	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/meta/sqlmeta"
+	"discordcloud/manager/internal/peers"
 	"discordcloud/manager/internal/thumbs"
 	"discordcloud/manager/internal/vfs"
 	"discordcloud/pkg/blob"
@@ -138,7 +142,9 @@ type Manager struct {
 	cfg      Config
 	started  time.Time
 	store    *sqlmeta.Store
+	peers    *peers.Group
 	bus      *event.Bus
+	bridge   *event.Bridge // nil where there are never other managers
 	auth     *auth.Service
 	dispatch *dispatch.Dispatcher
 	hub      *hub.Hub
@@ -172,10 +178,42 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
 	m.store = store
-	if err := m.wire(ctx); err != nil {
+	if err := m.joinPeers(ctx); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
+	if err := m.wire(ctx); err != nil {
+		return nil, errors.Join(err, m.leave())
+	}
 	return m, nil
+}
+
+// joinPeers makes the manager one of those on the database.
+func (m *Manager) joinPeers(ctx context.Context) error {
+	var err error
+	m.peers, err = peers.Join(ctx, peers.Options{Store: m.store, Keys: m.cfg.secretsSum(), Log: part(m.cfg.Log, "peers")})
+	if err != nil || m.store.Sole() {
+		return err
+	}
+	m.bridge, err = event.NewBridge(ctx, event.BridgeOptions{Bus: m.bus, Store: m.store, Manager: m.peers.ID(), Log: part(m.cfg.Log, "news")})
+	if err != nil {
+		return errors.Join(err, m.peers.Leave(context.WithoutCancel(ctx)))
+	}
+	return nil
+}
+
+// leave ends what joinPeers and New have begun.
+func (m *Manager) leave() error {
+	return errors.Join(m.peers.Leave(context.Background()), m.store.Close())
+}
+
+// secretsSum is a digest of what all managers on a database must have the same.
+func (c *Config) secretsSum() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q", c.Keys.IDs()) // a hash takes everything
+	if c.Public != nil {
+		h.Write(x509.MarshalPKCS1PublicKey(c.Public))
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 func part(log *slog.Logger, name string) *slog.Logger { return log.With("part", name) }
@@ -186,8 +224,9 @@ func (m *Manager) wire(ctx context.Context) error {
 		return err
 	}
 	m.store.SetRetention(cfg.Retention)
-	m.expiry = &gc.Expiry{Store: m.store, Retention: cfg.Retention, Now: time.Now, Log: part(cfg.Log, "gc")}
+	m.expiry = &gc.Expiry{Lead: m.peers.Lead, Store: m.store, Retention: cfg.Retention, Now: time.Now, Log: part(cfg.Log, "gc")}
 	m.collect = &gc.Collector{
+		Lead:  m.peers.Lead,
 		Store: m.store, Messages: cfg.Messages, Channels: cfg.Discord.Channels, Now: time.Now, Log: part(cfg.Log, "gc"),
 		Grace: cfg.Collect.Grace, Daily: cfg.Collect.Daily, Orphans: cfg.Collect.Orphans,
 	}
@@ -203,6 +242,9 @@ func (m *Manager) wire(ctx context.Context) error {
 	if m.mail != nil {
 		people.Mail = m.mail
 	}
+	if !m.store.Sole() {
+		people.Shared = m.store
+	}
 	m.auth = auth.New(people)
 	source := &object.Source{Blobs: cfg.Blobs, Chunks: m.store, Key: object.RingKeys(cfg.Keys), ReadAhead: cfg.Read}
 	files := &vfs.FS{Store: m.store, Bus: m.bus, Source: source, Ring: cfg.Keys, Audit: log, Log: part(cfg.Log, "vfs")}
@@ -214,6 +256,7 @@ func (m *Manager) wire(ctx context.Context) error {
 			PerSecond: cfg.Discord.PerSecond, SetPerSecond: cfg.Discord.SetPerSecond,
 		},
 		SelfURL: "http://" + Reachable(cfg.Listener.Addr()),
+		Peers:   m.otherManagers(),
 		Log:     part(cfg.Log, "dispatch"),
 	})
 	m.dav = dav.New(dav.Options{
@@ -235,6 +278,10 @@ func (m *Manager) wire(ctx context.Context) error {
 		ServicePassword: cfg.ServicePassword.Reveal(), LegacyQueryAuth: cfg.LegacyQueryAuth, Log: part(cfg.Log, "hub"),
 	})
 	debug := map[string]func() any{"dispatch": m.dispatch.Debug, "hub": m.hub.Debug, "thumbnails": m.thumbs.Debug}
+	debug["managers"] = m.peers.Debug
+	if m.bridge != nil {
+		debug["news"] = m.bridge.Debug
+	}
 	maps.Copy(debug, cfg.Debug)
 	m.server = &http.Server{
 		Handler: api.New(api.Options{
@@ -250,6 +297,14 @@ func (m *Manager) wire(ctx context.Context) error {
 		ErrorLog:          slog.NewLogLogger(part(cfg.Log, "http").Handler(), slog.LevelDebug),
 	}
 	return nil
+}
+
+// otherManagers is nil where there are never any.
+func (m *Manager) otherManagers() dispatch.Peers {
+	if m.store.Sole() {
+		return nil
+	}
+	return m.peers
 }
 
 // checkKeys refuses a store whose objects the ring could not open, and
@@ -328,6 +383,13 @@ func (m *Manager) Run(ctx context.Context) error {
 	}
 	work.Go(func() error { return m.dav.Run(background) })
 	work.Go(func() error { return m.expiry.Run(background) })
+	last, stopLast := context.WithCancel(context.WithoutCancel(ctx)) // of what others do to the end
+	defer stopLast()
+	var lasting errgroup.Group
+	lasting.Go(func() error { return m.peers.Run(last) })
+	if m.bridge != nil {
+		lasting.Go(func() error { return m.bridge.Run(last) })
+	}
 	if m.cfg.Messages != nil {
 		work.Go(func() error { return m.collect.Run(background) })
 	}
@@ -351,10 +413,11 @@ func (m *Manager) Run(ctx context.Context) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, cloud.ErrShutdown) {
 		err = nil
 	}
-	return errors.Join(failure, err, m.store.Close())
+	stopLast()
+	return errors.Join(failure, err, lasting.Wait(), m.leave())
 }
 
 // Close gives up a manager that is not going to run.
 func (m *Manager) Close() error {
-	return errors.Join(m.cfg.Listener.Close(), m.store.Close())
+	return errors.Join(m.cfg.Listener.Close(), m.leave())
 }

@@ -32,7 +32,7 @@ func (m *Manager) wireThumbs() error {
 		places.New = places.Bucket
 	}
 	m.thumbs, err = thumbs.New(thumbs.Options{
-		Store: m.store, Ring: cfg.Keys, Blobs: places, Bus: m.bus,
+		Store: m.store, Ring: cfg.Keys, Blobs: places, Bus: m.bus, Lead: m.peers.Lead,
 		Format: cfg.ThumbnailFormat, Encoder: cfg.ThumbnailEncoder,
 		Cache: cache, CacheLimit: cfg.ThumbnailCache, Log: part(cfg.Log, "thumbnails"),
 	})

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -218,19 +219,30 @@ func (e *Env) URL(name, def, help string, schemes ...string) string {
 	if !ok {
 		return def
 	}
-	u, err := url.Parse(text)
-	good := err == nil && u.Host != "" && u.RawQuery == "" && u.Fragment == "" && u.User == nil
-	if good {
-		good = false
-		for _, s := range schemes {
-			good = good || u.Scheme == s
-		}
-	}
-	if !good {
+	if !isURL(text, schemes) {
 		e.Problemf(name, "%q is not an address like %s://host:port", text, schemes[0])
 		return def
 	}
 	return strings.TrimRight(text, "/")
+}
+
+func isURL(text string, schemes []string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Host != "" && u.RawQuery == "" && u.Fragment == "" && u.User == nil && slices.Contains(schemes, u.Scheme)
+}
+
+// URLs is a List of addresses, each once.
+func (e *Env) URLs(name, help string, schemes ...string) []string {
+	var list []string
+	for _, text := range e.List(name, help) {
+		if !isURL(text, schemes) {
+			e.Problemf(name, "%q is not an address like %s://host:port", text, schemes[0])
+		}
+		if text = strings.TrimRight(text, "/"); !slices.Contains(list, text) {
+			list = append(list, text)
+		}
+	}
+	return list
 }
 
 // Level is a level of logging: debug, info, warn or error.

@@ -96,6 +96,12 @@ type UploadFailed struct {
 	Reason   string `json:"reason"`
 }
 
+// UploadElsewhere tells a manager how many of a service's places others use at
+// the moment. Version 2.
+type UploadElsewhere struct {
+	Amount int64 `json:"amount"`
+}
+
 // PacketID implements Packet.
 func (ServiceRegistry) PacketID() string { return "s2c:service-registry" }
 
@@ -116,6 +122,9 @@ func (UploadClose) PacketID() string { return "s2u:upload-close" }
 
 // PacketID implements Packet.
 func (UploadFailed) PacketID() string { return "u2s:upload-failed" }
+
+// PacketID implements Packet.
+func (UploadElsewhere) PacketID() string { return "u2s:upload-elsewhere" }
 
 var servicePackets = []spec{
 	{packet: ServiceRegistry{}, fields: fields(
@@ -173,5 +182,8 @@ var servicePackets = []spec{
 	{packet: UploadFailed{}, since: V2, fields: fields(
 		text("upload_id").as(asUUID),
 		text("reason"),
+	)},
+	{packet: UploadElsewhere{}, since: V2, fields: fields(
+		count("amount"),
 	)},
 }

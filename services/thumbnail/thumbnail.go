@@ -36,18 +36,20 @@ type Decoder interface {
 type Config struct {
 	// Worker says where the manager is. Its Type and Handlers are set by New; its
 	// Capacity is the number of jobs at once, 2 by default.
-	Worker  worker.Config
-	Decoder Decoder
-	Tools   decode.Tools // that the decoder has, to tell of those that are missing
-	Client  *http.Client // to read objects with; one without redirects if nil
-	Log     *slog.Logger // nil for none
+	Worker worker.Config
+	// Managers are the addresses of several managers on one database, instead of
+	// the Worker's. They share the capacity.
+	Managers []string
+	Decoder  Decoder
+	Tools    decode.Tools // that the decoder has, to tell of those that are missing
+	Client   *http.Client // to read objects with; one without redirects if nil
+	Log      *slog.Logger // nil for none
 }
 
 // Service is a thumbnail service. Make it with New.
 type Service struct {
-	cfg  Config
-	log  *slog.Logger
-	base url.URL // of the manager
+	cfg Config
+	log *slog.Logger
 
 	jobs sync.WaitGroup
 
@@ -81,15 +83,23 @@ func New(cfg Config) *Service {
 // Run serves until ctx ends, and returns when the last child has. Before that it
 // returns only if the configuration is unusable: ErrInvalid.
 func (s *Service) Run(ctx context.Context) error {
-	u, err := url.Parse(s.cfg.Worker.ManagerURL)
-	if err != nil || u.Host == "" {
-		return fmt.Errorf("%w: address of the manager", cloud.ErrInvalid)
+	managers := s.cfg.Managers
+	if len(managers) == 0 {
+		managers = []string{s.cfg.Worker.ManagerURL}
 	}
-	s.base = url.URL{Scheme: strings.Replace(u.Scheme, "ws", "http", 1), Host: u.Host}
+	bases := map[string]string{}
+	for _, manager := range managers {
+		u, err := url.Parse(manager)
+		if err != nil || u.Host == "" {
+			return fmt.Errorf("%w: address of the manager", cloud.ErrInvalid)
+		}
+		base := url.URL{Scheme: strings.Replace(u.Scheme, "ws", "http", 1), Host: u.Host}
+		bases[manager] = base.String()
+	}
 	if missing := s.missing(); missing != "" {
 		s.log.InfoContext(ctx, "not everything can have a thumbnail", "missing", missing)
 	}
-	err = worker.Run(ctx, s.cfg.Worker, (*link)(s))
+	err := worker.RunAll(ctx, s.cfg.Worker, managers, func(manager string) worker.Handler { return &link{s, bases[manager]} })
 	s.jobs.Wait()
 	return err
 }
@@ -112,15 +122,18 @@ func (s *Service) missing() string {
 	return strings.Join(all, ", ")
 }
 
-// link is the side of a Service that the manager sees. Packets come one after
-// the other.
-type link Service
+// link is the side of a Service that a manager sees. Its packets come one after the
+// other.
+type link struct {
+	*Service
+	base string // of the manager
+}
 
 var _ worker.Handler = (*link)(nil)
 
 // Handle does what the manager asks, and says yes or why not.
 func (l *link) Handle(ctx context.Context, m packet.Message) {
-	s := (*Service)(l)
+	s := l.Service
 	answer := packet.Boolean{Success: true}
 	var err error
 	switch p := m.Data.(type) {
@@ -130,7 +143,7 @@ func (l *link) Handle(ctx context.Context, m packet.Message) {
 		s.mu.Unlock()
 		answer.Message = s.missing()
 	case packet.ThumbnailJob:
-		err = s.take(ctx, m.Conn(), p)
+		err = s.take(ctx, m.Conn(), l.base, p)
 	default:
 		err = cloud.UserErrorf(cloud.ErrInvalid, "no such request to a thumbnail service")
 	}
@@ -142,7 +155,7 @@ func (l *link) Handle(ctx context.Context, m packet.Message) {
 
 // Disconnected gives up the jobs of the connection: nobody waits for them.
 func (l *link) Disconnected(conn *packet.Conn) {
-	s := (*Service)(l)
+	s := l.Service
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, j := range s.running {
@@ -153,7 +166,7 @@ func (l *link) Disconnected(conn *packet.Conn) {
 }
 
 // take begins a job.
-func (s *Service) take(ctx context.Context, conn *packet.Conn, p packet.ThumbnailJob) error {
+func (s *Service) take(ctx context.Context, conn *packet.Conn, base string, p packet.ThumbnailJob) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.configured
@@ -175,7 +188,7 @@ func (s *Service) take(ctx context.Context, conn *packet.Conn, p packet.Thumbnai
 			defer s.mu.Unlock()
 			delete(s.running, p.Job)
 		}()
-		done := s.make(ctx, c, p)
+		done := s.make(ctx, c, base, p)
 		if ctx.Err() != nil {
 			return
 		}
@@ -191,11 +204,11 @@ func (s *Service) take(ctx context.Context, conn *packet.Conn, p packet.Thumbnai
 }
 
 // make makes the images of an object.
-func (s *Service) make(ctx context.Context, c packet.ThumbnailConfigure, p packet.ThumbnailJob) packet.ThumbnailDone {
+func (s *Service) make(ctx context.Context, c packet.ThumbnailConfigure, base string, p packet.ThumbnailJob) packet.ThumbnailDone {
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(c.Seconds)*time.Second, errLate)
 	defer cancel()
 	began := time.Now()
-	object := &source{ctx: ctx, client: s.cfg.Client, from: s.base.String() + p.Source, ticket: p.Ticket, size: p.Size, most: mostFetch}
+	object := &source{ctx: ctx, client: s.cfg.Client, from: base + p.Source, ticket: p.Ticket, size: p.Size, most: mostFetch}
 	if strings.HasPrefix(p.Type, "video/") || strings.HasPrefix(p.Type, "audio/") {
 		object.most = mostSeek
 	}

@@ -11,7 +11,7 @@ import (
 	"discordcloud/services/worker"
 )
 
-// link is the side of a Service that the manager sees. Packets come one after
+// link is the side of a Service that a manager sees. Packets of one come one after
 // the other.
 type link Service
 
@@ -23,11 +23,11 @@ func (l *link) Handle(ctx context.Context, m packet.Message) {
 	var err error
 	switch p := m.Data.(type) {
 	case packet.Configure:
-		err = s.configure(p)
+		err = s.configure(m.Conn(), p)
 	case packet.UploadOpen:
 		err = s.open(m.Conn(), p)
 	case packet.UploadClose:
-		s.close(cloud.UploadID(p.UploadID))
+		s.close(m.Conn(), cloud.UploadID(p.UploadID))
 	default:
 		err = cloud.UserErrorf(cloud.ErrInvalid, "no such request to an upload service")
 	}
@@ -36,6 +36,7 @@ func (l *link) Handle(ctx context.Context, m packet.Message) {
 		answer.Message = cloud.TextOf(err)
 		s.log.WarnContext(ctx, "manager refused", "packet", m.ID, "err", err)
 	}
+	s.tellManagers()
 	_ = m.Reply(answer) // a manager that is gone asks again when it is back
 }
 
@@ -45,13 +46,33 @@ func (l *link) Disconnected(conn *packet.Conn) {
 	for _, t := range s.all() {
 		t.lost(conn, s.cfg.Now())
 	}
+	s.mu.Lock()
+	delete(s.managers, conn)
+	s.mu.Unlock()
+	s.tellManagers()
 }
 
 // configure opens the store. The same configuration again keeps the one that
 // is open, and what it has learned of limits.
-func (s *Service) configure(p packet.Configure) error {
+func (s *Service) configure(conn *packet.Conn, p packet.Configure) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	given := p
+	if err := s.agree(conn, &p); err != nil {
+		return err
+	}
+	if err := s.reconfigure(p); err != nil {
+		return err
+	}
+	if s.managers[conn] == nil {
+		s.managers[conn] = &terms{}
+	}
+	s.managers[conn].Configure = given
+	return nil
+}
+
+// reconfigure makes p the configuration. s.mu is held.
+func (s *Service) reconfigure(p packet.Configure) error {
 	s.stall = s.cfg.Stall
 	if p.StallSeconds != nil {
 		s.stall = time.Duration(*p.StallSeconds) * time.Second
@@ -119,9 +140,10 @@ func (s *Service) open(conn *packet.Conn, p packet.UploadOpen) error {
 	return nil
 }
 
-// close forgets an upload. One that is not here is as good as closed.
-func (s *Service) close(id cloud.UploadID) {
-	if t, ok := s.find(id); ok && t.isOpen() {
+// close forgets an upload. One that is not here, or that another manager has opened
+// meanwhile, is as good as closed.
+func (s *Service) close(conn *packet.Conn, id cloud.UploadID) {
+	if t, ok := s.find(id); ok && t.isOpenFor(conn) {
 		t.end(errClosed, s.cfg.Now())
 		s.log.Info("upload closed", "upload", id)
 	}

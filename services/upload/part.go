@@ -179,6 +179,8 @@ func (s *Service) report(ctx context.Context, t *transfer, p packet.PartStored) 
 			return context.Cause(ctx)
 		case ok:
 			return fmt.Errorf("%w: %w", errStore, cloud.UserErrorf(cloud.ErrInvalid, "the manager refused the chunk: %s", a.Message))
+		case errors.Is(err, cloud.ErrNotFound) && t.heldBy() != nil && t.heldBy() != conn:
+			continue // another manager has it by now
 		case errors.Is(err, cloud.ErrExists), errors.Is(err, cloud.ErrNotFound):
 			return fmt.Errorf("report: %w", err) // another service was faster, or the upload has ended
 		case !errors.Is(err, cloud.ErrUnavailable):

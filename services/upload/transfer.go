@@ -306,6 +306,24 @@ func (t *transfer) isOpen() bool {
 	return t.ended == nil
 }
 
+// isOpenFor tells whether the transfer takes parts and nobody but conn has opened
+// it.
+func (t *transfer) isOpenFor(conn *packet.Conn) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ended == nil && (t.conn == nil || t.conn == conn)
+}
+
+// heldBy is the manager that has opened the transfer, nil for none that is there.
+func (t *transfer) heldBy() *packet.Conn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended != nil {
+		return nil
+	}
+	return t.conn
+}
+
 // isHeld tells whether the manager that is connected has opened it.
 func (t *transfer) isHeld() bool {
 	t.mu.Lock()

@@ -51,6 +51,9 @@ type Config struct {
 	// Worker says where the manager is. Its Type and Handlers are set by New; its
 	// Capacity is the number of uploads at once, 4 by default.
 	Worker worker.Config
+	// Managers are the addresses of several managers on one database, instead of
+	// the Worker's. They share the capacity.
+	Managers []string
 	// OpenStore makes the store that the manager's configuration describes. An
 	// error refuses the configuration; the text of a cloud.UserError is told to
 	// the manager. A store that is an io.Closer is closed when another one has
@@ -89,6 +92,7 @@ type Service struct {
 	mu         sync.Mutex
 	store      *lent            // nil until configured
 	configured packet.Configure // what store was made from
+	managers   map[*packet.Conn]*terms
 	stall      time.Duration
 	transfers  map[cloud.UploadID]*transfer
 }
@@ -118,6 +122,7 @@ func New(cfg Config) *Service {
 		budget:    newBudget(cfg.Memory, cfg.Queue),
 		requests:  newRequests(),
 		transfers: map[cloud.UploadID]*transfer{},
+		managers:  map[*packet.Conn]*terms{},
 	}
 }
 
@@ -128,7 +133,11 @@ func (s *Service) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var sweeper sync.WaitGroup
 	sweeper.Go(func() { s.sweep(ctx) })
-	err := worker.Run(ctx, s.cfg.Worker, (*link)(s))
+	managers := s.cfg.Managers
+	if len(managers) == 0 {
+		managers = []string{s.cfg.Worker.ManagerURL}
+	}
+	err := worker.RunAll(ctx, s.cfg.Worker, managers, func(string) worker.Handler { return (*link)(s) })
 	cancel()
 	sweeper.Wait()
 	for _, t := range s.all() {
@@ -193,6 +202,7 @@ func (s *Service) sweep(ctx context.Context) {
 			return
 		case <-time.After(max(5*time.Millisecond, min(shortest/8, time.Second))):
 		}
+		s.tellManagers()
 		busy := false
 		all, linger := s.all(), s.cfg.Linger
 		if len(all) > lingerMost {

@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -104,6 +105,29 @@ func Run(ctx context.Context, cfg Config, h Handler) error {
 		case <-ctx.Done():
 		}
 	}
+	return context.Cause(ctx)
+}
+
+// RunAll keeps the service connected to each of several managers, with a handler of
+// its own for each, as Run does. Packets of different managers are handled beside
+// each other.
+func RunAll(ctx context.Context, cfg Config, managers []string, handler func(manager string) Handler) error {
+	workers := make([]Config, len(managers))
+	for i, manager := range managers { // nothing is begun if one is unusable
+		workers[i] = cfg
+		workers[i].ManagerURL = manager
+		if _, err := newWorker(workers[i], nil); err != nil {
+			return err
+		}
+		if len(managers) > 1 && cfg.Log != nil {
+			workers[i].Log = cfg.Log.With("manager", i+1)
+		}
+	}
+	var all sync.WaitGroup
+	for _, c := range workers {
+		all.Go(func() { _ = Run(ctx, c, handler(c.ManagerURL)) }) // which ends with ctx, for that reason
+	}
+	all.Wait()
 	return context.Cause(ctx)
 }
 

@@ -54,6 +54,9 @@ type Options struct {
 	Bus     *event.Bus      // told when sessions end
 	Ring    crypt.Ring      // seals the texts of links and what proves a second factor; without it there are none
 
+	// Shared keeps limits and tickets together with other managers, nil without.
+	Shared SharedStore
+
 	Now  func() time.Time // nil is time.Now
 	Hash HashParams       // zero is 64 MiB, 3 passes, 1 lane
 	// Pepper is mixed into every password before it is hashed; it is kept
@@ -102,6 +105,7 @@ type Service struct {
 
 	touching sync.Map // ids of sessions that are being touched
 	tickets  tickets
+	shared   *sharing // nil without other managers
 }
 
 // New makes a Service.
@@ -130,6 +134,10 @@ func New(o Options) *Service {
 	s.limits = newLimits()
 	s.tickets.byHash = map[[32]byte]*ticket{}
 	s.flows.byState = map[string]flow{}
+	if o.Shared != nil {
+		s.shared = &sharing{store: o.Shared, log: s.log}
+		s.limits.share(s.shared)
+	}
 	return s
 }
 
@@ -159,6 +167,11 @@ func (s *Service) expire(ctx context.Context) {
 	if err != nil && ctx.Err() == nil {
 		// They are void all the same; the next round removes them.
 		s.log.WarnContext(ctx, "expired sessions and links not removed", "err", err)
+	}
+	if s.shared != nil {
+		if err := s.shared.expire(ctx, now); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "old attempts and tickets not removed", "err", err)
+		}
 	}
 	s.tickets.purge(now)
 	s.flows.purge(now)

@@ -19,6 +19,9 @@ type limit struct {
 	// MaxKeys bounds the memory. Beyond it some key is forgotten.
 	MaxKeys int
 
+	shared *sharing // with other managers, nil without
+	name   string   // of the limit there
+
 	mu   sync.Mutex
 	keys map[string]*attempts
 }
@@ -31,6 +34,11 @@ type attempts struct {
 
 // take counts an attempt, or says how long to wait instead.
 func (l *limit) take(key string, now time.Time) (wait time.Duration, ok bool) {
+	if l.shared != nil {
+		if wait, ok, err := l.shared.take(l, key, now); err == nil {
+			return wait, ok
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.keys[key]
@@ -56,6 +64,9 @@ func (l *limit) take(key string, now time.Time) (wait time.Duration, ok bool) {
 
 // clear forgets the attempts of a key.
 func (l *limit) clear(key string) {
+	if l.shared != nil {
+		l.shared.clear(l, key)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.keys, key)
@@ -63,6 +74,9 @@ func (l *limit) clear(key string) {
 
 // giveBack takes one attempt back that turned out to be none.
 func (l *limit) giveBack(key string) {
+	if l.shared != nil {
+		l.shared.giveBack(l, key)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.keys[key]
@@ -116,6 +130,8 @@ type limits struct {
 	ask      *limit // network, of requests for mail
 	asked    *limit // account, of mails that were asked for
 	signOn   *limit // network, of sign-ins by another provider
+
+	shared *sharing // with other managers, nil without
 
 	mu    sync.Mutex
 	known map[string]time.Time // account and network, to when it was right
@@ -194,6 +210,9 @@ func (a attempt) right(now time.Time) {
 	if a.code {
 		a.l.code.clear(a.account)
 	}
+	if a.l.shared != nil {
+		a.l.shared.mark(a.pair, now.Add(keepKnown))
+	}
 	a.l.mu.Lock()
 	defer a.l.mu.Unlock()
 	if len(a.l.known) >= maxKnown {
@@ -216,6 +235,9 @@ func (a attempt) undo() {
 }
 
 func (l *limits) isKnown(pair string, now time.Time) bool {
+	if l.shared != nil {
+		return l.shared.marked(pair, now)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at, ok := l.known[pair]

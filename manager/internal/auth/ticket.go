@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -47,8 +48,10 @@ type ticket struct {
 	used    bool
 }
 
-// tickets are kept in memory only, by the hash of their text. They do not
-// outlive the process: whoever has a session gets another one.
+// tickets are kept in memory, by the hash of their text, where there is one manager
+// only. They do not outlive the process: whoever has a session gets another one.
+// Several managers keep them in the database, since the one that gives a ticket may
+// not be the one that is shown it.
 type tickets struct {
 	mu     sync.Mutex
 	byHash map[[32]byte]*ticket
@@ -69,6 +72,19 @@ func (s *Service) IssueTicket(who policy.Principal, purpose Purpose, entry cloud
 	t := Ticket{Text: newID(), ExpiresAt: now.Add(ticketFirst)}
 	row := &ticket{purpose: purpose, user: who.User, session: who.Session, entry: entry, expires: t.ExpiresAt}
 
+	if s.shared != nil {
+		most := maxTickets
+		if linkID(who.Session) != 0 {
+			most = maxVisits
+		}
+		if err := s.shared.issue(t.Text, row, now, most); err != nil {
+			if errors.Is(err, cloud.ErrLimited) {
+				return Ticket{}, tooMany("downloads begun", ticketFirst)
+			}
+			return Ticket{}, err
+		}
+		return t, nil
+	}
 	s.tickets.purge(now)
 	s.tickets.mu.Lock()
 	defer s.tickets.mu.Unlock()
@@ -84,7 +100,11 @@ func (s *Service) IssueTicket(who policy.Principal, purpose Purpose, entry cloud
 // who got it, with that as his Entry. ErrUnauthenticated
 // if there is no such ticket (any more) or its session has ended.
 func (s *Service) RedeemTicket(ctx context.Context, text string, purpose Purpose) (policy.Principal, error) {
-	row, err := s.tickets.use(text, purpose, s.now())
+	use := func() (ticket, error) { return s.tickets.use(text, purpose, s.now()) }
+	if s.shared != nil {
+		use = func() (ticket, error) { return s.shared.use(ctx, text, purpose, s.now()) }
+	}
+	row, err := use()
 	if err != nil {
 		return policy.Principal{}, err
 	}

@@ -95,6 +95,12 @@ func (c *Client) askAgain(ctx context.Context) error {
 		return fmt.Errorf("open questions: %w", err)
 	}
 	for _, row := range rows {
+		if d.elsewhere(row) {
+			continue // it is asked there
+		}
+		if err := d.claim(ctx, row); err != nil {
+			return err
+		}
 		u, err := c.restore(row)
 		if err != nil {
 			return err

@@ -28,6 +28,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -38,6 +39,7 @@ import (
 	"discordcloud/manager/internal/audit"
 	"discordcloud/manager/internal/event"
 	"discordcloud/manager/internal/meta"
+	"discordcloud/manager/internal/peers"
 	"discordcloud/pkg/blob"
 	"discordcloud/pkg/chunk"
 	"discordcloud/pkg/cloud"
@@ -71,6 +73,7 @@ type Options struct {
 	Bus     *event.Bus // is told of finished uploads
 	Audit   *audit.Log // nil writes nothing down
 	Service ServiceConfig
+	Peers   Peers // nil without other managers on the database
 	Log     *slog.Logger
 	Now     func() time.Time // nil is time.Now
 
@@ -119,6 +122,7 @@ type Dispatcher struct {
 	joined     uint64 // counts clients and uploads, for their order
 	refused    int64  // parts that were not taken, for Debug
 	interrupts int64  // uploads that lost their service, for Debug
+	unhear     func() // ends the subscription to the bus
 }
 
 // New makes a Dispatcher. Run has to run beside it.
@@ -153,6 +157,10 @@ func New(o Options) *Dispatcher {
 		uploads: map[cloud.UploadID]*upload{}, shutting: map[cloud.UploadID]chan struct{}{},
 	}
 	d.left.L = &d.mu
+	d.unhear = func() {}
+	if d.self() != "" {
+		d.unhear = o.Bus.Subscribe(d.hear)
+	}
 	return d
 }
 
@@ -161,14 +169,21 @@ func New(o Options) *Dispatcher {
 // to let them go.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	defer d.drain()
-	tick := time.NewTicker(d.Expiry)
-	defer tick.Stop()
+	defer d.unhear()
 	for {
-		if err := d.expire(ctx); err != nil && ctx.Err() == nil {
+		next, err := d.Expiry, error(nil)
+		if d.Peers == nil {
+			err = d.expire(ctx)
+		} else if err = d.Peers.Lead(ctx, "uploads", d.expire); errors.Is(err, peers.ErrElsewhere) {
+			next, err = min(next, peers.Again), nil
+		}
+		if err != nil && ctx.Err() == nil {
 			d.Log.WarnContext(ctx, "idle uploads not looked for", "err", err)
 		}
+		tick := time.NewTimer(next)
 		select {
 		case <-ctx.Done():
+			tick.Stop()
 			return nil
 		case <-tick.C:
 		}

@@ -10,6 +10,7 @@ type slot struct {
 	service *Service
 	holder  *holder // whose booking it belongs to, nil for nobody's
 	busy    bool    // an upload is on it, or has not been closed yet
+	away    bool    // it is busy with an upload of another manager
 	lost    bool    // the service is gone, and the slot is in no pool
 	last    bool    // it goes when its upload has ended
 	upload  *upload // nil if it is idle or being closed
@@ -44,6 +45,7 @@ func (p *pool) add(s *Service, n int) {
 	for range n {
 		p.slots = append(p.slots, &slot{service: s})
 	}
+	p.lend(s)
 	p.share()
 }
 
@@ -82,7 +84,7 @@ func (p *pool) drain(s *Service) {
 			sl.holder = nil
 		}
 		sl.last = true
-		return !sl.busy
+		return !sl.busy || sl.away
 	})
 	p.share()
 }
@@ -186,7 +188,48 @@ func (p *pool) free(s *slot) {
 		p.slots = slices.DeleteFunc(p.slots, func(sl *slot) bool { return sl == s })
 	}
 	if !s.lost {
+		p.lend(s.service)
 		p.share()
+	}
+}
+
+// elsewhere notes how many slots of a service other managers use, and tells those
+// who held them.
+func (p *pool) elsewhere(s *Service, n int) {
+	s.elsewhereNow = n
+	p.lend(s)
+	p.share()
+}
+
+// lend makes as many of a service's slots away as are used elsewhere, as far as they
+// are idle: nobody's first.
+func (p *pool) lend(s *Service) {
+	away := 0
+	for _, sl := range p.slots {
+		switch {
+		case sl.service != s || !sl.away:
+		case away >= s.elsewhereNow:
+			sl.away, sl.busy = false, false
+		default:
+			away++
+		}
+	}
+	for _, booked := range []bool{false, true} {
+		for _, sl := range p.slots {
+			if away >= s.elsewhereNow {
+				return
+			}
+			if sl.service != s || sl.busy || booked != (sl.holder != nil) {
+				continue
+			}
+			sl.away, sl.busy = true, true
+			away++
+			if sl.holder != nil {
+				sl.holder.has--
+				sl.holder.change(-1)
+				sl.holder = nil
+			}
+		}
 	}
 }
 

@@ -154,7 +154,7 @@ func (c *Client) prepare(ctx context.Context, q Request) (*upload, error) {
 		ID: cloud.UploadID(packet.NewUUID()), User: c.Who.User,
 		Folder: q.Folder, Name: q.Name, Size: q.Size, PartSize: size, Public: q.Public,
 		OnConflict: onConflict(q.Conflict), Type: cleanType(q.Type), ModifiedAt: q.ModifiedAt.UTC(),
-		State: meta.UploadRunning, CreatedAt: now, TouchedAt: now,
+		State: meta.UploadRunning, CreatedAt: now, TouchedAt: now, Manager: d.self(),
 	}
 	_, _ = rand.Read(row.Object[:]) // never fails
 	if row.Parts() > 1<<31 {
@@ -218,8 +218,12 @@ func (d *Dispatcher) open(ctx context.Context, u *upload, confirmed [][2]int64, 
 		Confirmed: confirmed,
 	}
 	var tried []*Service
-	for range 3 {
+	for range d.opens() {
 		sl := d.slotFor(u, tried)
+		if sl == nil && len(tried) > 0 && d.managers() > 1 {
+			// Other managers were faster with the slots that were free.
+			sl, tried = d.awaitSlot(ctx, u), nil
+		}
 		if sl == nil || ctx.Err() != nil {
 			break
 		}
@@ -237,6 +241,31 @@ func (d *Dispatcher) open(ctx context.Context, u *upload, confirmed [][2]int64, 
 		return cloud.UserErrorf(cloud.ErrUnavailable, "the client left")
 	}
 	return cloud.UserErrorf(cloud.ErrUnavailable, "no upload service took the upload")
+}
+
+// opens is how many services are asked to take an upload.
+func (d *Dispatcher) opens() int {
+	if d.managers() > 1 {
+		return 12
+	}
+	return 3
+}
+
+// awaitSlot waits for a slot for u, nil if none becomes free in time.
+func (d *Dispatcher) awaitSlot(ctx context.Context, u *upload) *slot {
+	r := u.client.Reserve()
+	sl, err := r.slot(ctx)
+	if err != nil {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if u.stage == ended || u.client.gone {
+		d.pool.free(sl)
+		return nil
+	}
+	d.place(u, sl)
+	return sl
 }
 
 // slotFor is the slot that u has, or another if it has lost its own.

@@ -22,7 +22,7 @@ func (c *Client) Pending(ctx context.Context) ([]packet.PendingUpload, error) {
 	active := make(map[cloud.UploadID]bool)
 	for _, row := range rows {
 		u := c.d.uploads[row.ID]
-		active[row.ID] = u != nil && u.client != nil && !u.client.gone
+		active[row.ID] = u != nil && u.client != nil && !u.client.gone || u == nil && c.d.elsewhere(row)
 	}
 	c.d.mu.Unlock()
 	pending := make([]packet.PendingUpload, 0, len(rows))
@@ -86,6 +86,9 @@ func (c *Client) resume(ctx context.Context, id cloud.UploadID, reply func(packe
 		return fmt.Errorf("resume: %w", err)
 	}
 
+	if err := d.claim(ctx, row); err != nil {
+		return fmt.Errorf("resume: %w", err)
+	}
 	u, err := c.restore(row)
 	if err != nil {
 		return err

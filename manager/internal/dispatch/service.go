@@ -36,8 +36,10 @@ type Service struct {
 	quarantined bool // it has lied, and is given nothing
 	draining    bool // an administrator wants it to end what it has
 	lacks       string
-	maker       Maker
-	work        work
+	// elsewhereNow is how many of its slots other managers use.
+	elsewhereNow int
+	maker        Maker
+	work         work
 }
 
 // ServiceOptions are what a service says of itself, and what the hub knows.
@@ -73,6 +75,19 @@ func (s *Service) Lacks(what string) {
 	s.d.mu.Lock()
 	defer s.d.mu.Unlock()
 	s.lacks = what
+}
+
+// Elsewhere is a service's word on how many of its slots other managers use. It
+// refuses what is more than its capacity, so that to believe it costs nothing but
+// its own work.
+func (s *Service) Elsewhere(n int64) {
+	d := s.d
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s.gone || s.Role != policy.UploadService {
+		return
+	}
+	d.pool.elsewhere(s, int(min(max(n, 0), int64(s.Capacity))))
 }
 
 // MaxCapacity is the most uploads that one service takes at once.

@@ -37,8 +37,16 @@ type terms struct {
 // elsewhere tells that s does not post with this process's client.
 func (s *Service) elsewhere() bool { return !strings.HasPrefix(s.Address, "/") }
 
+// managers is how many processes like this one there are.
+func (d *Dispatcher) managers() int {
+	if d.Peers == nil {
+		return 1
+	}
+	return d.Peers.Managers()
+}
+
 // split gives the requests a second of each service elsewhere, and of this
-// process.
+// process. Other managers count with as much as this one, and with the same services.
 func (d *Dispatcher) split(services []*Service) (each, own int) {
 	total := d.Service.PerSecond
 	remote := 0
@@ -48,10 +56,10 @@ func (d *Dispatcher) split(services []*Service) (each, own int) {
 		}
 	}
 	if remote == 0 || total == 0 {
-		return 0, total
+		return 0, total / d.managers()
 	}
 	each = max(1, (total-total/reserved)/len(services))
-	return each, max(1, total-remote*each)
+	return each, max(1, (total-remote*each)/d.managers())
 }
 
 // enlist gives a fresh upload service its part, after the others gave it up.

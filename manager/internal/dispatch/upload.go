@@ -43,6 +43,7 @@ type upload struct {
 	slot    *slot // nil if no service has it
 	stage   stage
 	told    bool  // the end of the stage was told
+	over    bool  // its row says that it has ended
 	missing int64 // parts
 	coming  int64 // parts that a service has reported and that are not recorded yet
 	// inspected tells that a part was chosen to be read back since a service holds it.
@@ -57,6 +58,7 @@ func (d *Dispatcher) hold(u *upload, c *Client, sl *slot) {
 	d.joined++
 	u.seq, u.client, u.stage = d.joined, c, opening
 	d.uploads[u.ID] = u
+	u.Manager = d.self()
 	if sl != nil {
 		d.place(u, sl)
 	}
@@ -84,6 +86,9 @@ func (d *Dispatcher) forget(u *upload) {
 	u.stage = ended
 	if d.uploads[u.ID] == u {
 		delete(d.uploads, u.ID)
+		if !u.over {
+			d.unclaim(u.ID)
+		}
 	}
 	if u.put != nil { // unless it was told better
 		u.put.settle(meta.Finished{}, cloud.UserErrorf(cloud.ErrUnavailable, "the upload was interrupted"))
@@ -111,6 +116,7 @@ func (d *Dispatcher) end(ctx context.Context, u *upload, outcome packet.UploadFi
 		return // told already
 	}
 	u.finishStage(false)
+	u.over = true
 	outcome.UploadID = string(u.ID)
 	u.tell(outcome)
 	d.drop(ctx, u)

@@ -1,5 +1,6 @@
 // Package event carries what changed in the manager to whoever shows it: one
-// bus in the process, told after a change is durable.
+// bus in the process, told after a change is durable, and a bridge to those of
+// other managers on the same database.
 package event
 
 import (
@@ -42,14 +43,22 @@ type Session struct {
 	Reason string   // fit to be shown
 }
 
+// Upload tells that a manager works on an upload from now on: others that do let
+// it go.
+type Upload struct {
+	ID      cloud.UploadID
+	Manager string
+}
+
 // Bus hands each value to every subscriber, in order. The zero Bus is ready.
 type Bus struct {
 	mu   sync.Mutex
 	next int
 	subs map[int]func(any)
+	far  func(any) // the bridge's, nil without one
 }
 
-// Subscribe has f called with each *Change and *Session until cancel is called.
+// Subscribe has f called with each *Change, *Session and *Upload until cancel is called.
 // f must not block and must not call the bus.
 func (b *Bus) Subscribe(f func(any)) (cancel func()) {
 	b.mu.Lock()
@@ -67,11 +76,36 @@ func (b *Bus) Subscribe(f func(any)) (cancel func()) {
 	}
 }
 
-// Publish tells all subscribers.
+// Publish tells all subscribers, and those of other managers.
 func (b *Bus) Publish(v any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, f := range b.subs {
 		f(v)
+	}
+	if b.far != nil {
+		b.far(v)
+	}
+}
+
+// deliver tells all subscribers what another manager published.
+func (b *Bus) deliver(v any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, f := range b.subs {
+		f(v)
+	}
+}
+
+// forward has f called with what is published here, until cancel is called, on the
+// terms of Subscribe.
+func (b *Bus) forward(f func(any)) (cancel func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.far = f
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.far = nil
 	}
 }

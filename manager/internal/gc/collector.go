@@ -45,7 +45,9 @@ type Collector struct {
 	Now     func() time.Time
 	Every   time.Duration // ten minutes by default
 	Sweep   time.Duration // between two searches for orphans, a day by default
-	Log     *slog.Logger
+	// Lead has one of several managers work at a time, nil without others.
+	Lead Lead
+	Log  *slog.Logger
 
 	running sync.Mutex // held by the one Collect or Look that works
 	wake    chan struct{}
@@ -54,18 +56,23 @@ type Collector struct {
 
 // Run collects until ctx ends, and gives its cause.
 func (c *Collector) Run(ctx context.Context) error {
-	tick := time.NewTicker(orDefault(c.Every, 10*time.Minute))
-	defer tick.Stop()
+	every := orDefault(c.Every, 10*time.Minute)
 	for {
-		if err := errors.Join(c.unlessPaused(ctx, JobCollector, c.Collect), c.unlessPaused(ctx, JobOrphans, c.look)); err != nil && ctx.Err() == nil {
+		next, err := c.Lead.do(ctx, JobCollector, every, func(ctx context.Context) error {
+			return errors.Join(c.unlessPaused(ctx, JobCollector, c.Collect), c.unlessPaused(ctx, JobOrphans, c.look))
+		})
+		if err != nil && ctx.Err() == nil {
 			c.Log.ErrorContext(ctx, "messages not collected", "err", err)
 		}
+		tick := time.NewTimer(next)
 		select {
 		case <-ctx.Done():
+			tick.Stop()
 			return context.Cause(ctx)
 		case <-tick.C:
 		case <-c.woken():
 		}
+		tick.Stop()
 	}
 }
 

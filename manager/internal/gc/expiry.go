@@ -16,6 +16,7 @@ type Expiry struct {
 	Retention meta.Retention
 	Now       func() time.Time
 	Every     time.Duration // an hour by default
+	Lead      Lead          // has one of several managers work at a time, nil without others
 	Log       *slog.Logger
 
 	once  sync.Once
@@ -53,22 +54,21 @@ const expiryPage = 50
 
 // Run expires what is due until ctx ends, and gives its cause.
 func (x *Expiry) Run(ctx context.Context) error {
-	every := x.Every
-	if every <= 0 {
-		every = time.Hour
-	}
-	tick := time.NewTicker(every)
-	defer tick.Stop()
+	every := orDefault(x.Every, time.Hour)
 	for {
-		if err := x.Expire(ctx); err != nil && ctx.Err() == nil {
+		next, err := x.Lead.do(ctx, "expiry", every, x.Expire)
+		if err != nil && ctx.Err() == nil {
 			x.Log.ErrorContext(ctx, "trash and versions not expired", "err", err)
 		}
+		tick := time.NewTimer(next)
 		select {
 		case <-ctx.Done():
+			tick.Stop()
 			return context.Cause(ctx)
 		case <-tick.C:
 		case <-x.woken():
 		}
+		tick.Stop()
 	}
 }
 

@@ -86,6 +86,8 @@ func (h *Hub) runService(ctx context.Context, conn *packet.Conn, o dispatch.Serv
 			_ = m.Reply(answer) // fails only with the connection
 		case packet.UploadFailed:
 			s.Failed(ctx, p)
+		case packet.UploadElsewhere:
+			s.Elsewhere(p.Amount)
 		default:
 			log.DebugContext(ctx, "packet of a service ignored", "packet", m.ID)
 		}

@@ -38,6 +38,9 @@ type Store interface {
 	Quotas
 	Standings
 	Activities
+	Peers
+	Guesses
+	Tickets
 
 	// KeyIDs gives the ids of the master keys that the store was opened with
 	// first, nil for a store that has never had one.
@@ -380,6 +383,7 @@ type Upload struct {
 	Entry      cloud.EntryID // when done
 	CreatedAt  time.Time
 	TouchedAt  time.Time // last part stored
+	Manager    string    // that works on it, "" for none
 }
 
 // MaxParts is how many parts an upload may have whose size is not known.
@@ -450,6 +454,9 @@ type Uploads interface {
 	// aborted one become garbage. An upload that is in the state already stays
 	// as it is; ErrNotFound if it has ended otherwise.
 	SetUploadState(ctx context.Context, id cloud.UploadID, state UploadState, reason string) error
+	// HoldUpload notes which manager works on a running or waiting upload, "" for
+	// none. ErrNotFound if it has ended, or is not the given one's before.
+	HoldUpload(ctx context.Context, id cloud.UploadID, before, manager string) error
 	// FinishUpload turns a running or waiting upload whose parts are all
 	// stored into an entry, in one transaction: missing folders, the object,
 	// and the entry or the new content of the one that is replaced. ErrExists

@@ -28,6 +28,7 @@ import (
 
 	"discordcloud/manager/internal/event"
 	"discordcloud/manager/internal/meta"
+	"discordcloud/manager/internal/peers"
 	"discordcloud/pkg/blob"
 	"discordcloud/pkg/cloud"
 	"discordcloud/pkg/crypt"
@@ -75,6 +76,8 @@ type Options struct {
 	Encoder Encoder // nil for none
 	Log     *slog.Logger
 	Now     func() time.Time // time.Now
+	// Lead does something if no other manager does, nil without others.
+	Lead func(ctx context.Context, name string, do func(context.Context) error) error
 
 	Lease    time.Duration // of a job: 1 min
 	Poll     time.Duration // between two looks at the queue and at what is stale: 30 s
@@ -245,7 +248,7 @@ func (t *Thumbs) Run(ctx context.Context) error {
 		if !t.paused(ctx) {
 			t.handOut(ctx)
 		}
-		if err := t.sweep(ctx); err != nil && ctx.Err() == nil {
+		if err := t.sweepAlone(ctx); err != nil && ctx.Err() == nil {
 			t.Log.WarnContext(ctx, "stale thumbnails not removed", "err", err)
 		}
 		select {
@@ -268,6 +271,17 @@ func (t *Thumbs) queueWanted(ctx context.Context) {
 			t.Log.WarnContext(ctx, "thumbnail not queued", "err", err)
 		}
 	}
+}
+
+// sweepAlone is sweep, unless another manager does it.
+func (t *Thumbs) sweepAlone(ctx context.Context) error {
+	if t.Lead == nil {
+		return t.sweep(ctx)
+	}
+	if err := t.Lead(ctx, "thumbnails", t.sweep); !errors.Is(err, peers.ErrElsewhere) {
+		return err
+	}
+	return nil
 }
 
 // sweep deletes the thumbnails of objects that no file has any more: first what

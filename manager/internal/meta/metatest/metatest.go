@@ -32,7 +32,7 @@ func Run(t *testing.T, open Open) {
 		{"Accounts", accounts}, {"Standing", standings}, {"Tree", tree}, {"List", listings}, {"Search", searches}, {"Star", stars}, {"Move", moves}, {"Delete", deletes},
 		{"Share", sharing}, {"Grant", grants}, {"Audit", audits}, {"Quota", quotas}, {"ServiceStanding", serviceStandings}, {"Activity", activities}, {"Copy", copies}, {"Upload", uploads}, {"Finish", finishes}, {"Race", races}, {"Store", stores},
 		{"Trash", trashes}, {"Version", versions}, {"Collection", collections}, {"AppPassword", appPasswords}, {"Property", properties}, {"Lock", locks},
-		{"Link", links}, {"Factor", factors}, {"Invitation", invitations}, {"Reach", reaches},
+		{"Link", links}, {"Factor", factors}, {"Invitation", invitations}, {"Reach", reaches}, {"Peer", peers}, {"Guess", guesses}, {"Ticket", tickets},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, c := range group.cases {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"discordcloud/manager/internal/meta"
 	"discordcloud/pkg/cloud"
 )
 
@@ -44,6 +45,9 @@ func (s *Store) amend(ctx context.Context, f func(tx querier) error) error {
 func (s *Store) modify(ctx context.Context, alone bool, f func(tx querier) error) error {
 	if err := s.engine.failure(); err != nil {
 		return err
+	}
+	if l, ok := meta.LeaseOf(ctx); ok { // leases change hands alone, too
+		alone, f = true, holding(ctx, l, f)
 	}
 	return s.enter(ctx, func() error { return s.engine.update(ctx, alone, f) })
 }

@@ -34,9 +34,14 @@ type engine interface {
 	// passing tells whether the same call may go well a little later.
 	passing(err error) bool
 
-	// raise keeps other managers away until the engine is closed. ErrUnavailable,
-	// with a text, if one is there, also after some patience.
-	raise(ctx context.Context, patience time.Duration) error
+	// sole tells that one manager at a time can have the database, whatever raise
+	// is asked for.
+	sole() bool
+	// raise takes part in the database as a manager, or alone keeps managers away,
+	// until the engine is closed or lower is called. ErrUnavailable, with a text, if
+	// others are in the way, also after some patience.
+	raise(ctx context.Context, alone bool, patience time.Duration) error
+	lower() error
 	// inspect looks for damage before the tables are used.
 	inspect(ctx context.Context) error
 	// tables are those that are there, ErrCorrupt if they are another program's.
@@ -58,6 +63,11 @@ type engine interface {
 	setLastID(ctx context.Context, tx querier, table string, last int64) error
 	// unhurried lets the statements of a view take as long as they take.
 	unhurried(ctx context.Context, q querier) error
+
+	// announce wakes who listens, once the transaction is durable; listen calls heard
+	// for that, see meta.Peers.
+	announce(ctx context.Context, tx querier) error
+	listen(ctx context.Context, heard func()) error
 
 	// check gives a line for each fault that the engine finds in itself.
 	check(ctx context.Context, q querier) ([]string, error)

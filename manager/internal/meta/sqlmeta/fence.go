@@ -11,16 +11,18 @@ import (
 	"discordcloud/pkg/cloud"
 )
 
-// fence keeps a second manager away from a PostgreSQL database: a lock that is
-// held by a transaction which does nothing else, for as long as the manager runs.
+// fence is a process's part in a PostgreSQL database: a lock that managers share,
+// and that who restores or migrates has alone, so that the two keep each other away.
+// It is held by a transaction which does nothing else, for as long as the process runs.
 // The server takes it back when the connection ends, however that happens. A
 // transaction, since a lock of the session would stay with pgbouncer's connection;
 // without a snapshot or an id of its own it holds up no VACUUM.
 type fence struct {
-	db   *sql.DB
-	stop context.CancelFunc
-	done sync.WaitGroup
-	lost atomic.Bool // another manager has it
+	db    *sql.DB
+	alone bool
+	stop  context.CancelFunc
+	done  sync.WaitGroup
+	lost  atomic.Bool // another process keeps managers away, or has done something to the tables
 }
 
 const (
@@ -34,7 +36,7 @@ const (
 )
 
 // take tries to get the lock; the connection that holds it is nil if another
-// manager does.
+// process is in the way.
 func (f *fence) take(ctx context.Context) (*sql.Conn, error) {
 	c, err := f.db.Conn(ctx)
 	if err != nil {
@@ -42,7 +44,11 @@ func (f *fence) take(ctx context.Context) (*sql.Conn, error) {
 	}
 	var taken bool
 	if _, err = command(ctx, c, takeFence); err == nil {
-		err = c.QueryRowContext(ctx, `SELECT pg_try_advisory_xact_lock($1)`, int64(fenceKey)).Scan(&taken)
+		lock := `SELECT pg_try_advisory_xact_lock_shared($1)`
+		if f.alone {
+			lock = `SELECT pg_try_advisory_xact_lock($1)`
+		}
+		err = c.QueryRowContext(ctx, lock, int64(fenceKey)).Scan(&taken)
 	}
 	if err == nil && taken {
 		return c, nil
@@ -52,10 +58,18 @@ func (f *fence) take(ctx context.Context) (*sql.Conn, error) {
 	return nil, err
 }
 
+func (e *postgresEngine) sole() bool { return false }
+
+func (e *postgresEngine) lower() error {
+	f := e.fence
+	e.fence = nil
+	return f.close()
+}
+
 // raise takes the lock and keeps it until the fence is closed. It waits a while
-// for one whose manager is about to end.
-func (e *postgresEngine) raise(ctx context.Context, patience time.Duration) error {
-	f := &fence{db: e.connect(1)}
+// for a process that is about to end.
+func (e *postgresEngine) raise(ctx context.Context, alone bool, patience time.Duration) error {
+	f := &fence{db: e.connect(1), alone: alone}
 	deadline := time.Now().Add(patience)
 	for {
 		c, err := f.take(ctx)
@@ -67,7 +81,7 @@ func (e *postgresEngine) raise(ctx context.Context, patience time.Duration) erro
 			return nil
 		}
 		if err == nil && time.Now().After(deadline) {
-			err = cloud.UserErrorf(cloud.ErrUnavailable, "%s is in use by another manager", e.name())
+			err = e.inTheWay(alone)
 		}
 		if err != nil {
 			_ = f.db.Close() // nothing is open
@@ -82,8 +96,27 @@ func (e *postgresEngine) raise(ctx context.Context, patience time.Duration) erro
 	}
 }
 
-// keep holds the lock, and takes it again when the connection was lost. Another
-// manager may have been faster: then nothing is written until it has gone.
+func (e *postgresEngine) inTheWay(alone bool) error {
+	if alone {
+		return cloud.UserErrorf(cloud.ErrUnavailable, "%s is in use by a manager: stop all managers first", e.name())
+	}
+	return cloud.UserErrorf(cloud.ErrUnavailable, "%s is being restored, or brought up to date", e.name())
+}
+
+// sameTables tells whether the tables are those of this program, which were looked
+// at before the lock was lost.
+func (f *fence) sameTables(ctx context.Context, c *sql.Conn) (same bool, err error) {
+	if f.alone {
+		return true, nil
+	}
+	var version int
+	err = c.QueryRowContext(ctx, `SELECT COALESCE(MAX(version), 0) FROM schema_version`).Scan(&version)
+	return version == len(migrations()), err
+}
+
+// keep holds the lock, and takes it again when the connection was lost. Somebody
+// who wants it alone may have been faster: then nothing is written until he has gone,
+// and never if he has changed the tables.
 func (f *fence) keep(ctx context.Context, c *sql.Conn) {
 	wait := fencePulse
 	for {
@@ -110,6 +143,14 @@ func (f *fence) keep(ctx context.Context, c *sql.Conn) {
 		}
 		try, cancel := context.WithTimeout(ctx, fencePulse)
 		again, err := f.take(try)
+		if again != nil {
+			var same bool
+			if same, err = f.sameTables(try, again); !same || err != nil {
+				_, _ = command(try, again, "ROLLBACK") // or the connection is closed
+				_ = again.Close()
+				again = nil
+			}
+		}
 		cancel()
 		if c = again; err == nil {
 			f.lost.Store(c == nil)
@@ -129,10 +170,10 @@ func (f *fence) close() error {
 	return f.db.Close()
 }
 
-// failure tells of another manager that has the database.
+// failure tells of another process that keeps managers away.
 func (e *postgresEngine) failure() error {
 	if e.fence != nil && e.fence.lost.Load() {
-		return fmt.Errorf("%w: another manager uses the database", cloud.ErrUnavailable)
+		return fmt.Errorf("%w: the database is being restored, or was brought up to date by a newer program", cloud.ErrUnavailable)
 	}
 	return nil
 }

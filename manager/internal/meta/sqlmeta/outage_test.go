@@ -3,9 +3,11 @@
 package sqlmeta_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -241,25 +243,40 @@ func testRefused(t *testing.T, p *pgtest.Server) {
 	}
 }
 
-// A second manager is refused. When the first has lost its connection, and the
-// second was faster, the first writes nothing until the second has gone.
+// Managers share the database; who restores has it alone. When a manager has lost
+// its connection, and somebody who wants it alone was faster, the manager writes
+// nothing until he has gone.
 func testFence(t *testing.T, p *pgtest.Server) {
 	url := p.Database("fence")
 	w := p.Wire()
 	first := openPostgres(t, w.URL("fence"))
 	defer first.Close()
 	quick := sqlmeta.Options{URL: url, Busy: time.Millisecond}
-	_, err := sqlmeta.Open(t.Context(), quick)
-	if e, ok := errors.AsType[*cloud.UserError](err); !ok || !errors.Is(err, cloud.ErrUnavailable) || !strings.Contains(e.Text, "another manager") {
-		t.Fatalf("Open beside a manager = %v, want %v", err, cloud.ErrUnavailable)
+	second, err := sqlmeta.Open(t.Context(), quick)
+	if err != nil {
+		t.Fatalf("Open beside a manager = %v", err)
 	}
-	beside := quick
-	beside.Shared = true
-	if admin, err := sqlmeta.Open(t.Context(), beside); err != nil {
-		t.Errorf("a command line beside the manager: %v", err)
-	} else {
-		admin.Close()
+	var archive bytes.Buffer
+	if err := first.Dump(t.Context(), &archive); err != nil {
+		t.Fatal(err)
 	}
+	restore := func() error {
+		_, err := sqlmeta.Restore(t.Context(), quick, func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(archive.Bytes())), nil })
+		return err
+	}
+	refused := func() {
+		t.Helper()
+		err := restore()
+		if e, ok := errors.AsType[*cloud.UserError](err); !ok || !errors.Is(err, cloud.ErrUnavailable) || !strings.Contains(e.Text, "is in use by a manager") {
+			t.Errorf("Restore beside a manager = %v, want %v", err, cloud.ErrUnavailable)
+		}
+	}
+	refused()
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+	refused() // there is the first
+
 	reach := func(what string, ok func() bool) {
 		t.Helper()
 		for deadline := time.Now().Add(60 * time.Second); !ok(); time.Sleep(time.Millisecond) {
@@ -268,23 +285,68 @@ func testFence(t *testing.T, p *pgtest.Server) {
 			}
 		}
 	}
+	alone := p.Session("fence")
 	w.Cut()
-	var second *sqlmeta.Store
-	reach("the second manager", func() bool {
-		second, err = sqlmeta.Open(t.Context(), quick)
-		return err == nil
+	reach("the database alone", func() bool {
+		var taken bool
+		err := alone.QueryRowContext(t.Context(), `SELECT pg_try_advisory_lock($1)`, int64(0x64636c64_00000003)).Scan(&taken)
+		return err == nil && taken
 	})
-	reach("the first manager to notice", func() bool { return errors.Is(first.Ping(t.Context()), cloud.ErrUnavailable) })
+	reach("the manager to notice", func() bool { return errors.Is(first.Ping(t.Context()), cloud.ErrUnavailable) })
 	if _, err := first.CreateUser(t.Context(), "ann", "", false, false); !errors.Is(err, cloud.ErrUnavailable) {
-		t.Errorf("a change beside another manager: %v, want %v", err, cloud.ErrUnavailable)
+		t.Errorf("a change beside somebody who has the database alone: %v, want %v", err, cloud.ErrUnavailable)
 	}
-	if err := second.Close(); err != nil {
+	if _, err := sqlmeta.Open(t.Context(), quick); !errors.Is(err, cloud.ErrUnavailable) {
+		t.Errorf("Open beside somebody who has the database alone: %v, want %v", err, cloud.ErrUnavailable)
+	}
+	if _, err := alone.ExecContext(t.Context(), `SELECT pg_advisory_unlock_all()`); err != nil {
 		t.Fatal(err)
 	}
-	reach("the first manager to go on", func() bool {
+	reach("the manager to go on", func() bool {
 		_, err := first.CreateUser(t.Context(), "ann", "", false, false)
 		return err == nil
 	})
+}
+
+// Who listens hears of news at once; behind a pooler nothing can be listened to.
+func testListen(t *testing.T, p *pgtest.Server) {
+	s := openPostgres(t, p.Database("listen"))
+	defer s.Close()
+	w := p.Wire()
+	behind := openPostgres(t, w.URL("listen"))
+	defer behind.Close()
+	heard := make(chan bool, 16)
+	ended := make(chan error, 1)
+	go func() { ended <- behind.Listen(t.Context(), func() { heard <- true }) }()
+	await := func(what string) {
+		t.Helper()
+		select {
+		case <-heard:
+		case err := <-ended:
+			t.Fatalf("%s: Listen = %v", what, err)
+		case <-time.After(30 * time.Second):
+			t.Fatalf("%s: not heard", what)
+		}
+	}
+	await("that it listens")
+	for range 3 {
+		if err := s.AddNews(t.Context(), "a", []string{"{}"}); err != nil {
+			t.Fatal(err)
+		}
+		await("news")
+	}
+	w.Cut()
+	if err := <-ended; err == nil || errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("Listen on a cut connection = %v", err)
+	}
+	pooled, err := sqlmeta.Open(t.Context(), sqlmeta.Options{URL: p.Bouncer("listen")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pooled.Close()
+	if err := pooled.Listen(t.Context(), func() { t.Error("heard something") }); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("Listen behind pgbouncer = %v, want %v", err, errors.ErrUnsupported)
+	}
 }
 
 // Two managers that start at once bring the tables up to date once.

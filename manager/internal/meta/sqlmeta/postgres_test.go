@@ -44,7 +44,7 @@ func TestPostgres(t *testing.T) {
 		run  func(t *testing.T, p *pgtest.Server)
 	}{
 		{"contract", testContract}, {"schema", testSchema}, {"cut commit", testCutCommit}, {"cut connections", testCutConnections},
-		{"patience", testPatience}, {"refused", testRefused}, {"migrated by many", testMigrateTwice}, {"fence", testFence},
+		{"patience", testPatience}, {"refused", testRefused}, {"migrated by many", testMigrateTwice}, {"fence", testFence}, {"listen", testListen},
 		{"move", testMove}, {"restore cut short", testCutShort},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, p.For(t)) })

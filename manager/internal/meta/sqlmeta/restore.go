@@ -78,7 +78,7 @@ func (s *Store) load(ctx context.Context, a *archiveReader) error {
 // prepare makes an empty database, or finds one that a Restore has begun with.
 func (s *Store) prepare(ctx context.Context, schema int) error {
 	all := migrations()
-	if err := s.engine.raise(ctx, s.busy); err != nil {
+	if err := s.engine.raise(ctx, true, s.busy); err != nil {
 		return err
 	}
 	if schema > len(all) {

@@ -203,8 +203,17 @@ func (e *sqliteEngine) passing(err error) bool {
 	return ok && (coded.Code()&0xff == lib.SQLITE_BUSY || coded.Code()&0xff == lib.SQLITE_LOCKED)
 }
 
+func (e *sqliteEngine) sole() bool { return true }
+
 // raise has nothing to do: the file is locked since it was opened.
-func (e *sqliteEngine) raise(context.Context, time.Duration) error { return nil }
+func (e *sqliteEngine) raise(context.Context, bool, time.Duration) error { return nil }
+
+func (e *sqliteEngine) lower() error { return nil }
+
+// announce has nobody to wake.
+func (e *sqliteEngine) announce(context.Context, querier) error { return nil }
+
+func (e *sqliteEngine) listen(context.Context, func()) error { return errors.ErrUnsupported }
 
 // inspect has SQLite look at every page of the file. That takes a second for
 // each few hundred megabytes, so it goes on beside the work in a big file, whose

@@ -123,18 +123,9 @@ func (s *Store) open(ctx context.Context, beside bool) error {
 		return s.enter(ctx, func() error { return sameVersion(ctx, s.engine, len(migrations())) })
 	}
 	start := time.Now()
-	if err := s.enter(ctx, func() error { return s.engine.raise(ctx, s.busy) }); err != nil {
+	from, to, err := s.takePart(ctx)
+	if err != nil {
 		return err
-	}
-	if err := s.enter(ctx, func() error { return s.engine.inspect(ctx) }); err != nil {
-		return s.damaged(err)
-	}
-	from, to := 0, 0
-	if err := s.enter(ctx, func() (err error) {
-		from, to, err = migrate(ctx, s.engine, migrations(), s.now())
-		return err
-	}); err != nil {
-		return s.damaged(err)
 	}
 	if err := s.query(ctx, func(q querier) error {
 		begun, err := unfinished(ctx, q)
@@ -150,6 +141,56 @@ func (s *Store) open(ctx context.Context, beside bool) error {
 	}
 	s.log.InfoContext(ctx, "database opened", "from", from, "schema", to, "took", time.Since(start))
 	return nil
+}
+
+// takePart makes the store a manager's, with tables of this program's version.
+// They change only while no manager uses them: an older one would not know what
+// to make of them.
+func (s *Store) takePart(ctx context.Context) (from, to int, err error) {
+	raise := func(alone bool, patience time.Duration) error {
+		return s.enter(ctx, func() error { return s.engine.raise(ctx, alone, patience) })
+	}
+	first := -1 // version at the beginning
+	for deadline := time.Now().Add(s.busy); ; {
+		if err := raise(false, s.busy); err != nil {
+			return 0, 0, err
+		}
+		if err := s.enter(ctx, func() error { return s.engine.inspect(ctx) }); err != nil {
+			return 0, 0, s.damaged(err)
+		}
+		if err := s.enter(ctx, func() (err error) {
+			from, err = schemaVersion(ctx, s.engine, s.read)
+			return err
+		}); err != nil {
+			return 0, 0, s.damaged(err)
+		}
+		if first < 0 {
+			first = from
+		}
+		if from < len(migrations()) && !s.engine.sole() {
+			if err := s.engine.lower(); err != nil {
+				return 0, 0, err
+			}
+			if err := raise(true, 200*time.Millisecond); err != nil {
+				if errors.Is(err, cloud.ErrUnavailable) && time.Now().Before(deadline) {
+					continue // others may be about to go, or be doing just this
+				}
+				return 0, 0, err
+			}
+		}
+		if err := s.enter(ctx, func() (err error) {
+			_, to, err = migrate(ctx, s.engine, migrations(), s.now())
+			return err
+		}); err != nil {
+			return 0, 0, s.damaged(err)
+		}
+		if from == to || s.engine.sole() {
+			return first, to, nil
+		}
+		if err := s.engine.lower(); err != nil {
+			return 0, 0, err
+		}
+	}
 }
 
 // damaged gives an ErrCorrupt a text that says which database it is about.

@@ -15,7 +15,7 @@ import (
 
 const (
 	uploadColumns = `u.id, u.user_id, u.object_id, u.folder, u.name, u.size, u.part_size, u.public, u.on_conflict, u.type,
-		u.modified_at, u.state, u.reason, COALESCE(u.entry_id, 0), u.created_at, u.touched_at`
+		u.modified_at, u.state, u.reason, COALESCE(u.entry_id, 0), u.created_at, u.touched_at, u.manager`
 	selectUpload = `SELECT ` + uploadColumns + `, u.replaced, u.renamed FROM uploads u WHERE `
 
 	// sizeMax is the largest size that a JavaScript number holds. As the size of
@@ -52,10 +52,10 @@ func (s *Store) CreateUpload(ctx context.Context, u meta.Upload) error {
 			return err
 		}
 		if err := exec(ctx, tx, `INSERT INTO uploads (id, user_id, object_id, folder, name, size, part_size, public,
-				on_conflict, type, modified_at, state, created_at, touched_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+				on_conflict, type, modified_at, state, created_at, touched_at, manager)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			u.ID, u.User, u.Object[:], strings.Join(u.Folder, "/"), u.Name, size, u.PartSize, u.Public,
-			u.OnConflict, u.Type, modified, meta.UploadRunning, created, orStamp(u.TouchedAt, created)); err != nil {
+			u.OnConflict, u.Type, modified, meta.UploadRunning, created, orStamp(u.TouchedAt, created), u.Manager); err != nil {
 			return err
 		}
 		return fits(ctx, tx, u.User, u.User, "")
@@ -187,6 +187,17 @@ func end(ctx context.Context, tx querier, u upload, state meta.UploadState, reas
 	return discard(ctx, tx, u.Object, now)
 }
 
+// HoldUpload implements meta.Uploads.
+func (s *Store) HoldUpload(ctx context.Context, id cloud.UploadID, before, manager string) error {
+	err := s.amend(ctx, func(tx querier) error {
+		return one(changed(ctx, tx, `UPDATE uploads SET manager = ? WHERE id = ? AND manager = ? AND state IN ('running', 'waiting')`, manager, id, before))
+	})
+	if err != nil {
+		return fmt.Errorf("hold upload %s: %w", id, err)
+	}
+	return nil
+}
+
 // ExpireUploads implements meta.Uploads.
 func (s *Store) ExpireUploads(ctx context.Context, idle, history time.Time) (aborted []meta.Upload, err error) {
 	err = s.update(ctx, func(tx querier) error {
@@ -223,7 +234,7 @@ func scanUpload(row scanner) (upload, error) {
 		created, touched int64
 	)
 	if err := row.Scan(&u.ID, &u.User, &object, &folder, &u.Name, &u.Size, &u.PartSize, &u.Public, &u.OnConflict, &u.Type,
-		&modified, &u.State, &u.Reason, &u.Entry, &created, &touched, &u.replaced, &u.renamed); err != nil {
+		&modified, &u.State, &u.Reason, &u.Entry, &created, &touched, &u.Manager, &u.replaced, &u.renamed); err != nil {
 		return upload{}, err
 	}
 	copy(u.Object[:], object)
