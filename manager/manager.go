@@ -144,7 +144,7 @@ type Manager struct {
 	store    *sqlmeta.Store
 	peers    *peers.Group
 	bus      *event.Bus
-	bridge   *event.Bridge // nil where there are never other managers
+	bridge   *peers.Bridge // nil where there are never other managers
 	auth     *auth.Service
 	dispatch *dispatch.Dispatcher
 	hub      *hub.Hub
@@ -194,7 +194,7 @@ func (m *Manager) joinPeers(ctx context.Context) error {
 	if err != nil || m.store.Sole() {
 		return err
 	}
-	m.bridge, err = event.NewBridge(ctx, event.BridgeOptions{Bus: m.bus, Store: m.store, Manager: m.peers.ID(), Log: part(m.cfg.Log, "news")})
+	m.bridge, err = peers.NewBridge(ctx, peers.BridgeOptions{Bus: m.bus, Store: m.store, Manager: m.peers.ID(), Log: part(m.cfg.Log, "news")})
 	if err != nil {
 		return errors.Join(err, m.peers.Leave(context.WithoutCancel(ctx)))
 	}

@@ -1,6 +1,6 @@
 // Package event carries what changed in the manager to whoever shows it: one
-// bus in the process, told after a change is durable, and a bridge to those of
-// other managers on the same database.
+// bus in the process, told after a change is durable. To those of other managers
+// it goes by package peers.
 package event
 
 import (
@@ -88,8 +88,8 @@ func (b *Bus) Publish(v any) {
 	}
 }
 
-// deliver tells all subscribers what another manager published.
-func (b *Bus) deliver(v any) {
+// Deliver tells all subscribers what another manager published.
+func (b *Bus) Deliver(v any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, f := range b.subs {
@@ -97,9 +97,9 @@ func (b *Bus) deliver(v any) {
 	}
 }
 
-// forward has f called with what is published here, until cancel is called, on the
+// Forward has f called with what is published here, until cancel is called, on the
 // terms of Subscribe.
-func (b *Bus) forward(f func(any)) (cancel func()) {
+func (b *Bus) Forward(f func(any)) (cancel func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.far = f

@@ -1,5 +1,5 @@
-// Package peers tells a manager which others share its database, and lets one of
-// them at a time do what only one may.
+// Package peers tells a manager which others share its database, carries news
+// between them, and lets one of them at a time do what only one may.
 //
 // # Why
 //

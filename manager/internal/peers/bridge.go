@@ -1,4 +1,4 @@
-package event
+package peers
 
 import (
 	"cmp"
@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"discordcloud/manager/internal/event"
 	"discordcloud/manager/internal/meta"
 )
 
@@ -37,7 +38,7 @@ type Bridge struct {
 
 // BridgeOptions are what a Bridge stands on. Zero durations have the defaults given.
 type BridgeOptions struct {
-	Bus     *Bus
+	Bus     *event.Bus
 	Store   meta.Peers
 	Manager string // that it is of
 	Log     *slog.Logger
@@ -64,7 +65,7 @@ func NewBridge(ctx context.Context, o BridgeOptions) (*Bridge, error) {
 	if b.last, err = o.Store.LastNews(ctx); err != nil {
 		return nil, fmt.Errorf("number of the last news: %w", err)
 	}
-	b.cancel = o.Bus.forward(b.take)
+	b.cancel = o.Bus.Forward(b.take)
 	return b, nil
 }
 
@@ -80,20 +81,20 @@ func (b *Bridge) Run(ctx context.Context) error {
 
 // letter is what goes into the table: one of the fields is set.
 type letter struct {
-	Change  *Change  `json:"change,omitempty"`
-	Session *Session `json:"session,omitempty"`
-	Upload  *Upload  `json:"upload,omitempty"`
+	Change  *event.Change  `json:"change,omitempty"`
+	Session *event.Session `json:"session,omitempty"`
+	Upload  *event.Upload  `json:"upload,omitempty"`
 }
 
 // take queues what the bus was told. It does not block.
 func (b *Bridge) take(v any) {
 	var l letter
 	switch v := v.(type) {
-	case *Change:
+	case *event.Change:
 		l.Change = v
-	case *Session:
+	case *event.Session:
 		l.Session = v
-	case *Upload:
+	case *event.Upload:
 		l.Upload = v
 	default:
 		return
@@ -264,11 +265,11 @@ func (b *Bridge) deliver(ctx context.Context, n meta.News) {
 	}
 	switch {
 	case l.Change != nil:
-		b.Bus.deliver(l.Change)
+		b.Bus.Deliver(l.Change)
 	case l.Session != nil:
-		b.Bus.deliver(l.Session)
+		b.Bus.Deliver(l.Session)
 	case l.Upload != nil:
-		b.Bus.deliver(l.Upload)
+		b.Bus.Deliver(l.Upload)
 	}
 }
 
