@@ -46,6 +46,10 @@ func TestPool_Rules(t *testing.T) {
 		"idle ones are given back first":     {{"+2", [3]int{}}, {"a=2", [3]int{2}}, {"a!", [3]int{2}}, {"a=1", [3]int{1}}, {"b=1", [3]int{1, 1}}},
 		"whoever has booked nothing borrows": {{"+1", [3]int{}}, {"a!", [3]int{}}, {"b=1", [3]int{}}, {"free", [3]int{0, 1}}},
 		"a client that leaves":               {{"+1", [3]int{}}, {"a=1", [3]int{1}}, {"b=1", [3]int{1}}, {"a.", [3]int{1, 1}}},
+		"used elsewhere": {{"+4", [3]int{}}, {"a=3", [3]int{3}}, {"e2", [3]int{2}}, {"b=2", [3]int{2}}, {"e1", [3]int{2, 1}},
+			{"a=0", [3]int{0, 2}}, {"e3", [3]int{0, 1}}, {"e0", [3]int{0, 2}}},
+		"used elsewhere, when it is free": {{"+1", [3]int{}}, {"a=1", [3]int{1}}, {"a!", [3]int{1}}, {"e1", [3]int{1}},
+			{"free", [3]int{0}}, {"e0", [3]int{1}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var p pool
@@ -63,6 +67,11 @@ func TestPool_Rules(t *testing.T) {
 				case st.do == "free":
 					p.free(busy[0])
 					busy = busy[1:]
+				case st.do[0] == 'e':
+					if _, err := fmt.Sscanf(st.do, "e%d", &k); err != nil {
+						t.Fatal(err)
+					}
+					p.elsewhere(s, k)
 				case st.do == "-":
 					p.remove(s)
 				case h == nil:
