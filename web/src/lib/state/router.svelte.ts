@@ -1,19 +1,24 @@
 import { filtersOf, narrows, noFilters, paramsOf, type Filters } from '../filters';
 
 /** What the page is a view of: the tree, or a list of entries from anywhere. */
-export type At = 'files' | 'recent' | 'starred' | 'shared-with-me' | 'shared-by-me' | 'trash';
+export type At = 'files' | 'recent' | 'starred' | 'shared-with-me' | 'shared-by-me' | 'trash' | 'admin';
+
+const places = ['users', 'groups', 'quotas', 'services', 'storage', 'log', 'server'] as const;
+/** A part of the administration. */
+export type Place = (typeof places)[number];
 
 /**
  * The place that the address names: /files/a/b, each name percent-encoded; with
  * ?view= a file of it that is shown, with ?q= and filters what is searched for.
  * Below folders that are hidden there is no such way: /by-id/42 is a folder by its id.
- * Beside it there are /recent, /starred, /shared-with-me, /shared-by-me and /trash.
+ * Beside it there are /recent, /starred, /shared-with-me, /shared-by-me and /trash, and /admin/users and its kin.
  */
 export class Router {
   at = $state.raw<At>(atOf(location.pathname));
   names = $state.raw<string[]>(placeOf(location.pathname));
   /** A folder that is named by its id, or 0; there are no names then. */
   id = $state.raw(idOf(location.pathname));
+  place = $state.raw<Place>(adminPlaceOf(location.pathname));
   view = $state.raw(viewOf(location.search));
   query = $state.raw(queryOf(location.search));
   filters = $state.raw<Filters>(filtersOf(new URLSearchParams(location.search)));
@@ -29,7 +34,12 @@ export class Router {
 
   /** Goes to one of the lists beside the tree. */
   goTo(at: Exclude<At, 'files'>): void {
-    this.put(`/${at}`, null);
+    this.put(at === 'admin' ? '/admin/users' : `/${at}`, null);
+  }
+
+  /** Goes to a part of the administration. */
+  administer(place: Place): void {
+    this.put(`/admin/${place}`, null);
   }
 
   /** Goes to a folder by its id. */
@@ -75,6 +85,7 @@ export class Router {
     if (names.join('/') !== this.names.join('/')) this.names = names;
     this.id = idOf(location.pathname);
     this.at = atOf(location.pathname);
+    this.place = adminPlaceOf(location.pathname);
     this.view = viewOf(location.search);
     this.query = queryOf(location.search);
     const filters = filtersOf(new URLSearchParams(location.search));
@@ -100,7 +111,12 @@ export function placeOf(pathname: string): string[] {
   }
 }
 
+function adminPlaceOf(pathname: string): Place {
+  return places.find((place) => pathname === `/admin/${place}`) ?? 'users';
+}
+
 function atOf(pathname: string): At {
+  if (pathname === '/admin' || pathname.startsWith('/admin/')) return 'admin';
   return (['recent', 'starred', 'shared-with-me', 'shared-by-me', 'trash'] as const).find((at) => pathname === `/${at}`) ?? 'files';
 }
 

@@ -1,9 +1,11 @@
+import { adminGerman } from './de.admin';
 import { germanFactors } from './de.factors';
 import { germanLinks } from './de.links';
 import { germanPeople } from './de.people';
 
 /** Deutsch. The keys are what the page says in English. */
 export const german = {
+  ...adminGerman,
   ...germanFactors,
   ...germanLinks,
   ...germanPeople,
