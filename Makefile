@@ -51,7 +51,7 @@ test-browser: build
 
 # The pictures of docs/, taken of the page as it is by its own tests.
 screenshots: build
-	SCREENSHOTS=$(CURDIR)/docs/screenshots tools/with-chromium.sh $(NPM) --prefix web run --silent e2e -- tests/views.e2e.ts tests/browse.e2e.ts tests/links.e2e.ts tests/people.e2e.ts tests/admin.e2e.ts
+	SCREENSHOTS=$(CURDIR)/docs/screenshots tools/with-chromium.sh $(NPM) --prefix web run --silent e2e -- tests/pictures.e2e.ts tests/links.e2e.ts tests/people.e2e.ts tests/admin.e2e.ts
 
 lint: $(TOOLS)/staticcheck page
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "gofmt: the files above are not formatted"; exit 1; }

@@ -153,7 +153,6 @@ test('stars and what changed last are places of their own', async () => {
   await ada.dialog('Rename').getByLabel('Name').fill('documents');
   await ada.page.keyboard.press('Enter');
   await starred.getByRole('row', { name: 'documents' }).waitFor();
-  await v.picture('starred');
   await starred.getByRole('row', { name: 'documents' }).getByRole('button', { name: 'documents' }).first().click();
   await list(['big.bin', 'plan.txt']);
   await ada.page.goBack();
@@ -175,7 +174,6 @@ test('a search is narrowed, and stands in the address', async () => {
   expect(new URL(ada.page.url()).search).toBe('?q=d&kind=image');
   await ada.page.reload();
   await vi.waitFor(async () => expect(await results.getByRole('row').count()).toBe(2), soon);
-  await v.picture('search');
   await ada.page.getByLabel('Kind').selectOption('Any kind');
   await ada.page.getByLabel('Size').selectOption('1 to 100 MiB');
   await ada.page.getByRole('heading', { name: 'Nothing found' }).waitFor();
@@ -217,7 +215,6 @@ test('what is deleted comes back, from the message or from the trash', async () 
   await ada.row('old drafts').waitFor({ state: 'detached' });
   await ada.page.getByRole('link', { name: 'Trash' }).click();
   await ada.page.getByRole('listitem').filter({ hasText: 'old drafts' }).waitFor();
-  await v.picture('trash');
   await ada.page.goBack();
   await ada.row('plan.txt').waitFor();
 });
@@ -291,7 +288,6 @@ test('on a phone the tree is a drawer, fingers select, and nothing sticks out', 
   await phone.page.getByText('1 selected').waitFor();
   expect(phone.page.url()).not.toContain('view=');
   await phone.button('Folders and views').tap();
-  await v.picture('phone-drawer', phone);
   await phone.page.keyboard.press('Escape');
   expect(await phone.page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
   await phone.button('Select nothing').tap();

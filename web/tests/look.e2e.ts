@@ -9,7 +9,6 @@ import { Server } from './server';
 import { launch, Visitor } from './visitor';
 
 const soon = { timeout: 15_000, interval: 100 };
-const pictures = process.env['SCREENSHOTS'];
 
 let server: Server;
 let browser: Browser;
@@ -29,12 +28,6 @@ afterAll(async () => {
 });
 
 afterEach(() => expect(ada.errors).toEqual([]));
-
-async function picture(name: string, v: Visitor = ada): Promise<void> {
-  if (!pictures) return;
-  await mkdir(pictures, { recursive: true });
-  await v.page.screenshot({ path: join(pictures, `${name}.png`), animations: 'disabled' });
-}
 
 const viewer = (name: string, v: Visitor = ada) => v.page.getByRole('dialog', { name, exact: true });
 
@@ -120,7 +113,6 @@ test('a PDF is drawn page by page, with words to select, and zoomed', async () =
   expect(blue).toBe(true);
   expect(await paper.locator('canvas').count()).toBeLessThan(8); // of 30: only what is in sight
   await paper.getByText('1 of 30').waitFor();
-  await picture('pdf');
   await paper.getByRole('document').focus();
   await ada.page.keyboard.press('End');
   await page(30).getByText('Page number 30').waitFor();
@@ -155,7 +147,6 @@ test('what is in a zip is listed, as text and nothing else', async () => {
   await sources.getByText('5 items are in it.').waitFor();
   expect(await sources.getByRole('row').locator('bdi').allTextContents()).toEqual(['src/', 'src/main.go', 'src/<b>bold</b>.txt', '../../etc/passwd', 'größe ☕.txt']);
   await sources.getByRole('cell', { name: '2.0 KiB' }).waitFor();
-  await picture('zip');
   await ada.page.keyboard.press('Escape');
   await ada.row('torn.zip').dblclick();
   await viewer('torn.zip').getByText('This is no zip, or it is damaged.').waitFor();
@@ -176,7 +167,6 @@ test('a photo tells when and with what it was taken', async () => {
   await details.getByText('640 × 360').waitFor();
   await details.getByText('Field Camera 3000').waitFor();
   await details.getByText(/1 March 2026|March 1, 2026/).first().waitFor();
-  await picture('details');
   await details.getByRole('button', { name: 'Properties' }).click();
   await ada.dialog('Properties').waitFor();
   await ada.page.keyboard.press('Escape');
@@ -236,12 +226,10 @@ test('on a phone too', async () => {
   await phone.row('Look').tap();
   await phone.row('paper.pdf').tap();
   await viewer('paper.pdf', phone).getByText('Page number 1', { exact: true }).waitFor();
-  await picture('phone-pdf', phone);
   await phone.page.goBack();
   await phone.row('photo.jpg').tap();
   await viewer('photo.jpg', phone).getByRole('button', { name: 'Details' }).tap();
   await viewer('photo.jpg', phone).getByText('Field Camera 3000').waitFor();
-  await picture('phone-details', phone);
   expect(await phone.page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
   expect(phone.errors).toEqual([]);
   await phone.context.close();

@@ -261,32 +261,3 @@ test('a place that is not there says so', async () => {
   await ada.row('film.mp4').waitFor();
   ada.expected = undefined;
 });
-
-test.runIf(process.env['SCREENSHOT'])('a picture for the README', async () => {
-  await ada.button('New folder').click();
-  await ada.dialog('New folder').getByLabel('Name').fill('Expedition');
-  await ada.page.keyboard.press('Enter');
-  await ada.page.getByRole('link', { name: 'Expedition' }).click();
-  for (const name of ['Maps', 'Photos', 'Recordings']) {
-    await ada.button('New folder').click();
-    await ada.dialog('New folder').getByLabel('Name').fill(name);
-    await ada.page.keyboard.press('Enter');
-    await ada.row(name).waitFor();
-  }
-  const sizes = { 'Budget.xlsx': 48_200, 'Crew interview.flac': 9_300_000, 'Field notes.md': 18_420, 'Glacier at dawn.jpg': 6_410_000, 'Packing list.txt': 2_310, 'Route plan.pdf': 1_204_000, 'track-to-geojson.py': 5_120, 'Weather 2026.csv': 231_000 };
-  await ada.pick(await Promise.all(Object.entries(sizes).map(([name, size]) => file(name, size))));
-  await ada.finished('8 uploads').waitFor();
-  await ada.button('Clear uploads').click();
-  await ada.menu('Route plan.pdf', 'Make visible to all users');
-  await ada.page.getByText('visible to all users now').waitFor();
-  await ada.button('Dismiss').click();
-  await ada.page.keyboard.press('Escape');
-  await ada.throttle(5 * MiB);
-  await ada.pick(await Promise.all([file('Aerial survey.mp4', 38 * MiB), file('Sensor archive.tar.zst', 26 * MiB)]));
-  await ada.page.mouse.move(640, 795); // away from what lights up
-  const progress = ada.upload('Aerial survey.mp4').getByRole('progressbar');
-  await vi.waitFor(async () => expect(await progress.evaluate((e: HTMLProgressElement) => e.value)).toBeGreaterThan(12 * MiB), soon);
-  await ada.page.getByText(/left$/).waitFor();
-  await ada.page.screenshot({ path: process.env['SCREENSHOT']! });
-  await ada.button('Cancel all').click();
-});

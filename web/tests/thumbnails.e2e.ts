@@ -1,6 +1,6 @@
 /** Pictures of files in tiles, in the viewer and what is known of them, in a real browser on the real binary. */
 import { spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
@@ -10,7 +10,6 @@ import { Server } from './server';
 import { launch, Visitor } from './visitor';
 
 const soon = { timeout: 20_000, interval: 50 };
-const pictures = process.env['SCREENSHOTS'];
 
 let server: Server;
 let browser: Browser;
@@ -30,12 +29,6 @@ afterAll(async () => {
 });
 
 afterEach(() => expect(ada.errors).toEqual([]));
-
-async function picture(name: string): Promise<void> {
-  if (!pictures) return;
-  await mkdir(pictures, { recursive: true });
-  await ada.page.screenshot({ path: join(pictures, `${name}.png`), animations: 'disabled' });
-}
 
 /** Where nothing may be left out, everything is there. */
 const installed = (program: string) => process.env['CI'] === 'true' || spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
@@ -63,7 +56,6 @@ test('a tile has the colours of its picture before it comes', async () => {
   const pixels = await face('dawn.png').locator('canvas').evaluate((c: HTMLCanvasElement) => [...c.getContext('2d')!.getImageData(0, 0, c.width, c.height).data]);
   expect(pixels.filter((_, i) => i % 4 === 3).every((alpha) => alpha === 255)).toBe(true);
   expect(new Set(pixels).size).toBeGreaterThan(20);
-  await picture('thumbnails-soon');
   release();
   const shown = ['dawn.png'];
   if (installed('rsvg-convert') || installed('vipsthumbnail')) shown.push('drawing.svg');
@@ -73,7 +65,6 @@ test('a tile has the colours of its picture before it comes', async () => {
     expect(await face(name).locator('canvas').count()).toBe(0);
   }
   await ada.page.unrouteAll({ behavior: 'wait' });
-  await picture('thumbnails');
 });
 
 test('what is known of a picture stands among its properties', async () => {
@@ -82,6 +73,5 @@ test('what is known of a picture stands among its properties', async () => {
   const dialog = ada.page.getByRole('dialog', { name: 'Properties' });
   await dialog.getByText('900 × 560').waitFor();
   await dialog.getByText('Dimensions').waitFor();
-  await picture('thumbnails-properties');
   await ada.page.keyboard.press('Escape');
 });

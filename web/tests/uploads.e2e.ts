@@ -1,6 +1,6 @@
 /** Uploads that are paused, left and taken up again, on the real binary; and how much memory one needs. */
 import { randomFillSync } from 'node:crypto';
-import { mkdir, mkdtemp, open, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
@@ -39,14 +39,6 @@ async function file(name: string, size: number): Promise<string> {
   return path;
 }
 
-/** A picture for docs, where they are wanted. */
-async function picture(name: string): Promise<void> {
-  const folder = process.env['SCREENSHOTS'];
-  if (!folder) return;
-  await mkdir(folder, { recursive: true });
-  await ada.page.screenshot({ path: join(folder, `${name}.png`), animations: 'disabled' });
-}
-
 const progress = (name: string) => ada.upload(name).getByRole('progressbar').evaluate((e: HTMLProgressElement) => e.value);
 
 /** Leaves the page in the middle of an upload, and comes back; the browser's question about that is answered. */
@@ -69,7 +61,6 @@ test('uploads are paused, and go on', async () => {
   await vi.waitFor(async () => expect(await progress('first.bin')).toBeGreaterThan(12 * MiB), soon);
   await ada.button('Pause first.bin').click();
   await ada.upload('first.bin').getByText(/Paused at [\d.]+ (?:B|MiB) of 30 MiB/).waitFor();
-  await picture('uploads');
   await ada.upload('second.bin').getByText('1.0 MiB', { exact: true }).waitFor();
   await ada.page.getByRole('button', { name: '1 upload is paused' }).waitFor();
   await ada.throttle(0);

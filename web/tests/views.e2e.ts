@@ -8,7 +8,6 @@ import { Visitor } from './visitor';
 const v = visit();
 let ada: Visitor;
 beforeAll(() => void (ada = v.ada));
-const picture = (name: string, of: Visitor = ada) => v.picture(name, of);
 
 const viewer = (name: string) => ada.page.getByRole('dialog', { name, exact: true });
 
@@ -39,7 +38,6 @@ test('pictures fill the stage, are zoomed and dragged, and follow each other', a
   const img = viewer('dawn.png').getByRole('img', { name: 'dawn.png' });
   await vi.waitFor(async () => expect(await img.evaluate((i: HTMLImageElement) => i.naturalWidth)).toBe(900), soon);
   expect(ada.page.url()).toBe(`${v.server.url}/files/Expedition?view=dawn.png`);
-  await picture('preview');
   await ada.button('Zoom in').click();
   await viewer('dawn.png').getByText('150 %').waitFor();
   await ada.page.mouse.move(700, 400);
@@ -99,7 +97,6 @@ test('documents are shown as what they are, and run nothing', async () => {
   await ada.row('main.go').dblclick();
   await viewer('main.go').locator('.hljs-keyword', { hasText: 'package' }).waitFor();
   expect(await viewer('main.go').locator('pre').textContent()).toBe(code);
-  await picture('code');
   await ada.page.keyboard.press('Escape');
 
   await ada.row('long.txt').dblclick();
@@ -122,7 +119,6 @@ test('tiles do what rows do, and are remembered', async () => {
   expect(await ada.names()).toContain('weather.csv');
   const width = () => ada.row('dawn.png').locator('img').evaluate((i: HTMLImageElement) => i.naturalWidth);
   await vi.waitFor(async () => expect(await width()).toBeGreaterThan(100), soon); // a thumbnail
-  await picture('tiles');
   await ada.button('Show as list').click();
 });
 
@@ -135,7 +131,6 @@ test('a search finds names in the whole tree, by keyboard', async () => {
   await results.getByRole('row', { name: 'treasure map.txt' }).getByText('Expedition › deep › er').waitFor();
   await ada.page.getByRole('combobox', { name: 'Search all files' }).fill('e');
   await vi.waitFor(async () => expect(await results.getByRole('row').count()).toBeGreaterThan(4), soon);
-  await picture('search');
   await ada.page.getByRole('combobox', { name: 'Search all files' }).fill('no such thing');
   await ada.page.getByRole('heading', { name: 'Nothing found' }).waitFor();
   await ada.page.getByRole('combobox', { name: 'Search all files' }).fill('TREAS');
@@ -161,7 +156,6 @@ test('properties tell what a file is, and what fills a folder', async () => {
   await ada.menu('Expedition', 'Properties');
   await properties.getByText('2 folders, 10 files').waitFor();
   await properties.getByText('What takes the space').waitFor();
-  await picture('properties');
   await ada.page.keyboard.press('Escape');
 });
 
@@ -196,7 +190,6 @@ test('settings: theme and language at once and for later, devices, programs, use
   await settings.getByRole('button', { name: 'Make a password' }).click();
   await settings.getByText('It is shown this once.').waitFor();
   expect(await settings.getByLabel('password', { exact: true }).inputValue()).toMatch(/^\S{12,}$/);
-  await picture('settings');
   await settings.getByRole('button', { name: 'Withdraw' }).click();
   await ada.page.getByText('The password is withdrawn.').waitFor();
 
@@ -211,7 +204,6 @@ test('settings: theme and language at once and for later, devices, programs, use
   await ada.row('Expedition').click();
   await ada.page.keyboard.press('?');
   await ada.dialog('Tastenkürzel').getByText('Alle Dateien durchsuchen').waitFor();
-  await picture('keys-de');
   await ada.page.keyboard.press('Escape');
 });
 
@@ -221,11 +213,9 @@ test('on a phone all of it has room', async () => {
   await phone.row('Expedition').tap();
   await phone.row('dawn.png').tap();
   await phone.page.getByRole('dialog', { name: 'dawn.png' }).getByRole('img').waitFor();
-  await picture('phone-preview', phone);
   await phone.page.goBack();
   await phone.button('Show as tiles').tap();
   await phone.row('dawn.png').waitFor();
-  await picture('phone', phone);
   expect(await phone.page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
   expect(phone.errors).toEqual([]);
   await phone.context.close();

@@ -51,12 +51,12 @@ export class Visit {
     return guest;
   }
 
-  /** A picture of what a visitor sees, for docs; where they are wanted. */
-  async picture(name: string, v = this.ada): Promise<void> {
+  /** A picture of what a visitor sees, or of a part of that, for docs; where they are wanted. */
+  async picture(name: string, v = this.ada, clip?: { x: number; y: number; width: number; height: number }): Promise<void> {
     const to = process.env['SCREENSHOTS'];
     if (!to) return;
     await mkdir(to, { recursive: true });
-    await v.page.screenshot({ path: join(to, `${name}.png`), animations: 'disabled' });
+    await v.page.screenshot({ path: join(to, `${name}.png`), animations: 'disabled', ...(clip && { clip }) });
   }
 }
 
