@@ -11,7 +11,7 @@ import { launch, sha256, Visitor } from './visitor';
 
 const MiB = 1 << 20;
 /** With three parts of 9.75 MiB under way one is stored when more than 30 MiB are sent. */
-const soon = { timeout: 15_000, interval: 50 };
+const soon = { timeout: 20_000, interval: 50 };
 
 let server: Server;
 let browser: Browser;
@@ -144,8 +144,9 @@ test('where the browser has a handle of the file, an upload goes on by itself', 
   await ada.throttle(16 * MiB);
   await ada.pick(path);
   await vi.waitFor(async () => expect(await progress('handle.bin')).toBeGreaterThan(30 * MiB), soon);
-  await ada.throttle(0);
   await ada.button('Pause handle.bin').click();
+  await ada.upload('handle.bin').getByText('Paused').waitFor();
+  await ada.throttle(0);
   // As a drop leaves it: here of the browser's own file system, which asks nobody for permission.
   await ada.page.evaluate(async (size) => {
     const top = await navigator.storage.getDirectory();

@@ -9,7 +9,7 @@ import { Server } from './server';
 import { launch, Visitor } from './visitor';
 
 /** For what happens in a browser a little later. */
-export const soon = { timeout: 10_000, interval: 50 };
+export const soon = { timeout: 20_000, interval: 50 };
 export const MiB = 1 << 20;
 
 export const password = 'correct horse';

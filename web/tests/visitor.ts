@@ -31,7 +31,7 @@ export class Visitor {
     readonly page: Page,
     private readonly devtools: CDPSession,
   ) {
-    page.setDefaultTimeout(10_000);
+    page.setDefaultTimeout(20_000);
     page.on('pageerror', (e) => this.errors.push(e.stack ?? e.message));
     page.on('console', (m) => {
       if (m.type() !== 'error' && m.type() !== 'warning') return;
