@@ -160,9 +160,11 @@ test('a part of the page that does not come is told of', async () => {
   await ada.page.goto(`${v.server.url}/files`);
   await ada.row('papers').waitFor();
   await ada.page.route(/\/assets\/(?:KeysDialog|ZipView|MarkdownView|colours)/, (route) => route.abort());
-  await ada.page.keyboard.press('?');
   const told = ada.page.locator('.toast').filter({ hasText: 'A part of this page could not be loaded.' });
-  await told.getByRole('button', { name: 'Load again' }).waitFor();
+  await vi.waitFor(async () => {
+    await ada.page.keyboard.press('?'); // a page that has just come may not hear the first one
+    await told.getByRole('button', { name: 'Load again' }).waitFor({ timeout: 2_000 });
+  }, soon);
   await told.getByRole('button', { name: 'Dismiss' }).click();
   await ada.row('sources.zip').dblclick();
   await ada.page.getByRole('dialog', { name: 'sources.zip' }).getByText('could not be loaded').first().waitFor();
