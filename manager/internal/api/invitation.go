@@ -171,7 +171,7 @@ func (a *api) requestReset(q *call) error {
 	if err := a.Auth.RequestReset(in.Of, in.Language, a.peer(q.r)); err != nil {
 		return err
 	}
-	q.w.WriteHeader(http.StatusAccepted)
+	q.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
@@ -195,7 +195,7 @@ func (a *api) changeAddress(q *call) error {
 	if err := a.Auth.ChangeAddress(q.ctx(), q.who, in.Address, in.Password, in.Language, a.peer(q.r)); err != nil {
 		return err
 	}
-	q.w.WriteHeader(http.StatusAccepted)
+	q.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 

@@ -38,7 +38,7 @@ export type Sizes = { bytes: number; files: number; folders: number; types: Reco
 
 export type User = { id: number; name: string; administrator: boolean };
 export type Signed = { token: string; expires_at: string; user: User };
-export type Status = { version: string; setup_required: boolean; setup_needs_code: boolean; max_name: number; passkeys_at?: string };
+export type Status = { version: string; setup_required: boolean; setup_needs_code: boolean; max_name: number; passkeys_at?: string; mail?: boolean; openid?: string };
 export type Ticket = { ticket: string; expires_at: string };
 export type Conflict = 'fail' | 'replace' | 'rename';
 

@@ -32,6 +32,10 @@ export class Session {
   /** The origin at which the server takes passkeys. */
   passkeysAt = $state('');
 
+  /** Whether the server sends mail, and by which other provider people may sign in; '' for none. */
+  mail = $state(false);
+  openid = $state('');
+
   /** Servers that were used from here, the last one first. */
   known = $state.raw<readonly Known[]>(keptServers());
 
@@ -149,6 +153,8 @@ export class Session {
     client.onSignedOut = () => this.forget();
     this.client = client;
     this.passkeysAt = status.passkeys_at ?? '';
+    this.mail = status.mail ?? false;
+    this.openid = status.openid ?? '';
     if (status.setup_required) {
       this.stage = { at: 'setup', needsCode: status.setup_needs_code };
       return;
@@ -167,6 +173,13 @@ export class Session {
     } catch (e) {
       if (!(e instanceof ApiError) || e.code !== 'unauthenticated') throw e;
     }
+  }
+
+  /** Goes on as who has shown a server in another way who he is. */
+  enter(client: Client, signed: Signed): void {
+    client.onSignedOut = () => this.forget();
+    this.client = client;
+    this.signedIn(signed);
   }
 
   private signedIn({ token, user }: Signed): void {

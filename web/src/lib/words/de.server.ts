@@ -1,7 +1,9 @@
 /** The server's texts in German, by the formats in its code. What people do not meet on this page is left to their codes. */
+import { serverGermanDoor } from './de.server.door';
 import type { ServerTexts } from './server';
 
 export const serverGerman: ServerTexts = {
+  ...serverGermanDoor,
   '%q cannot be a name': '„{1}“ kann kein Name sein.',
   '%q is a file': '„{1}“ ist eine Datei.',
   '%q is a file, not a folder': '„{1}“ ist eine Datei und kein Ordner.',

@@ -1,4 +1,5 @@
 import { adminGerman } from './de.admin';
+import { germanDoor } from './de.door';
 import { germanFactors } from './de.factors';
 import { germanLinks } from './de.links';
 import { germanPeople } from './de.people';
@@ -6,6 +7,7 @@ import { germanPeople } from './de.people';
 /** Deutsch. The keys are what the page says in English. */
 export const german = {
   ...adminGerman,
+  ...germanDoor,
   ...germanFactors,
   ...germanLinks,
   ...germanPeople,

@@ -1,0 +1,25 @@
+/** The server's texts about invitations, forgotten passwords and other sign-ins, in German. */
+export const serverGermanDoor = {
+  '%s did not confirm this sign-in: begin again': '{1} hat diese Anmeldung nicht bestätigt: Fang noch einmal an.',
+  '%s does not answer as it should; try again later': '{1} antwortet nicht, wie es soll. Versuch es später noch einmal.',
+  'a bound is 0, for none, or more': 'Eine Grenze ist 0, für keine, oder mehr.',
+  'an invitation lasts a year at most': 'Eine Einladung gilt höchstens ein Jahr.',
+  'another account has this address': 'Ein anderes Konto hat diese Adresse.',
+  'no account here is linked with this identity: sign in with your password and link it in the settings':
+    'Hier ist kein Konto damit verknüpft: Melde dich mit deinem Passwort an und verknüpfe es in den Einstellungen.',
+  'that is not an address like name@example.org': 'Das ist keine Adresse wie name@example.org.',
+  'the account is closed: open it first': 'Das Konto ist geschlossen: Öffne es erst.',
+  'the invitation would have ended already': 'Die Einladung wäre schon abgelaufen.',
+  'the name of an invitation has at most %d bytes and no control characters': 'Der Name einer Einladung hat höchstens {1} Bytes und keine Steuerzeichen.',
+  'there are %d invitations already: revoke one': 'Es gibt schon {1} Einladungen: Zieh eine zurück.',
+  'there is no free name for this account: ask an administrator': 'Für dieses Konto ist kein Name frei: Frag einen Verwalter.',
+  'this account is closed': 'Dieses Konto ist geschlossen.',
+  'this identity is linked to an account already': 'Das ist schon mit einem Konto verknüpft.',
+  'this invitation does not exist, or it has ended': 'Diese Einladung gibt es nicht, oder sie gilt nicht mehr.',
+  'this link does not exist, or it was used, or it has expired': 'Diesen Link gibt es nicht, oder er ist verbraucht oder abgelaufen.',
+  'this password is among the most common ones: choose another': 'Dieses Passwort ist eines der häufigsten: Wähl ein anderes.',
+  'this server sends no mail': 'Dieser Server verschickt keine Mail.',
+  'this server sends no mail: ask an administrator for a link': 'Dieser Server verschickt keine Mail: Bitte einen Verwalter um einen Link.',
+  'this sign-in was not begun here, or too long ago: begin again': 'Diese Anmeldung begann nicht hier, oder vor zu langer Zeit: Fang noch einmal an.',
+  'too many ask for mail at the moment; try again later': 'Im Moment bitten zu viele um Mail. Versuch es später noch einmal.',
+};
