@@ -29,6 +29,10 @@ func main() {
 	}
 }
 
+// seed is the file that is copied, and who comes to see what all see in its folder.
+const seed = ` seed AS (SELECT f.*, CASE WHEN d.public OR d.owner_id IS NULL THEN 0 ELSE d.owner_id END AS seen_by
+	FROM entries f JOIN entries d ON d.id = f.parent_id WHERE d.parent_id = 0 AND d.name = ?1 AND f.kind = 'file' LIMIT 1)`
+
 // fill adds files named "file 000001.txt" and so on. They have no owner: nobody's
 // space is charged for them.
 func fill(ctx context.Context, path, folder string, n int) error {
@@ -40,8 +44,12 @@ func fill(ctx context.Context, path, folder string, n int) error {
 		return err
 	}
 	defer db.Close()
-	made, err := db.ExecContext(ctx, `WITH RECURSIVE
-			seed AS (SELECT f.* FROM entries f JOIN entries d ON d.id = f.parent_id WHERE d.parent_id = 0 AND d.name = ?1 AND f.kind = 'file' LIMIT 1),
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing, after the commit
+	made, err := tx.ExecContext(ctx, `WITH RECURSIVE`+seed+`,
 			number (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM number WHERE i < ?2)
 		INSERT INTO entries (parent_id, name, name_key, kind, owner_id, public, object_id, size, type, created_at, updated_at, modified_at)
 		SELECT s.parent_id, printf('file %06d.txt', i), printf('file %06d.txt', i), 'file', NULL, TRUE, s.object_id, s.size, s.type,
@@ -53,5 +61,15 @@ func fill(ctx context.Context, path, folder string, n int) error {
 	if got, err := made.RowsAffected(); err != nil || got != int64(n) {
 		return fmt.Errorf("added %d entries: is there a folder %q with a file?", got, folder)
 	}
-	return nil
+	// What the folder and the top hold is kept beside them.
+	_, err = tx.ExecContext(ctx, `WITH`+seed+`
+		INSERT INTO totals (folder_id, seen_by, type, files, folders, bytes, files_here, folders_here)
+		SELECT s.parent_id, 0, s.type, ?2, 0, ?2 * s.size, ?2, 0 FROM seed s
+		UNION ALL SELECT 0, s.seen_by, s.type, ?2, 0, ?2 * s.size, 0, 0 FROM seed s WHERE TRUE
+		ON CONFLICT (folder_id, seen_by, type) DO UPDATE SET files = files + excluded.files, bytes = bytes + excluded.bytes,
+			files_here = files_here + excluded.files_here`, folder, n)
+	if err != nil {
+		return fmt.Errorf("add to totals: %w", err)
+	}
+	return tx.Commit()
 }
