@@ -138,7 +138,6 @@ func TestEndToEnd_admin(t *testing.T) {
 }
 
 func TestEndToEnd_tenThousandFiles(t *testing.T) {
-	t.Parallel()
 	if testing.Short() {
 		t.Skip("10,000 files take a while")
 	}

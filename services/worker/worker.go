@@ -85,12 +85,15 @@ func Run(ctx context.Context, cfg Config, h Handler) error {
 	failures := 0
 	for ctx.Err() == nil {
 		began := time.Now()
-		err := w.connect(ctx)
+		connected, err := w.connect(ctx)
 		if ctx.Err() != nil {
 			break
 		}
-		if time.Since(began) >= w.cfg.Healthy {
+		switch {
+		case time.Since(began) >= w.cfg.Healthy:
 			failures = 0
+		case connected: // a manager that starts again and again is wanted soon, one that ends each connection is not
+			failures /= 2
 		}
 		failures++
 		wait := w.cfg.Backoff.Backoff(failures)
@@ -189,17 +192,17 @@ func newWorker(cfg Config, h Handler) (*worker, error) {
 	return w, nil
 }
 
-// connect dials once and serves the connection to its end.
-func (w *worker) connect(ctx context.Context) error {
+// connect dials once and serves the connection, if there is one, to its end.
+func (w *worker) connect(ctx context.Context) (connected bool, err error) {
 	ws, err := w.dial(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	conn := packet.NewConn(ws, packet.Options{From: w.from, Version: packet.V2, Handlers: w.cfg.Handlers, Log: w.cfg.Log})
 	w.tell(ctx, slog.LevelInfo, "connected to the manager")
 	err = conn.Run(ctx, w.h.Handle)
 	w.h.Disconnected(conn)
-	return cmp.Or(err, errClosed)
+	return true, cmp.Or(err, errClosed)
 }
 
 var errClosed = fmt.Errorf("%w: closed by the manager", cloud.ErrUnavailable)

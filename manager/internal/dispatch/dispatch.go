@@ -113,6 +113,7 @@ type Dispatcher struct {
 	pool     pool
 	clients  map[*Client]struct{}
 	services []*Service          // that have been configured, oldest first
+	lent     bool                // a service has said that other managers use its slots
 	liars    map[string]struct{} // addresses of services in quarantine
 	uploads  map[cloud.UploadID]*upload
 	// shutting holds what a service is being told to forget, closed when it has:

@@ -218,9 +218,9 @@ func (d *Dispatcher) open(ctx context.Context, u *upload, confirmed [][2]int64, 
 		Confirmed: confirmed,
 	}
 	var tried []*Service
-	for range d.opens() {
+	for n := 0; n < d.opens(); n++ { // which may be learned in between
 		sl := d.slotFor(u, tried)
-		if sl == nil && len(tried) > 0 && d.managers() > 1 {
+		if sl == nil && len(tried) > 0 && d.sharesSlots() {
 			// Other managers were faster with the slots that were free.
 			sl, tried = d.awaitSlot(ctx, u), nil
 		}
@@ -245,7 +245,7 @@ func (d *Dispatcher) open(ctx context.Context, u *upload, confirmed [][2]int64, 
 
 // opens is how many services are asked to take an upload.
 func (d *Dispatcher) opens() int {
-	if d.managers() > 1 {
+	if d.sharesSlots() {
 		return 12
 	}
 	return 3

@@ -87,6 +87,7 @@ func (s *Service) Elsewhere(n int64) {
 	if s.gone || s.Role != policy.UploadService {
 		return
 	}
+	d.lent = d.lent || n > 0
 	d.pool.elsewhere(s, int(min(max(n, 0), int64(s.Capacity))))
 }
 

@@ -45,6 +45,14 @@ func (d *Dispatcher) managers() int {
 	return d.Peers.Managers()
 }
 
+// sharesSlots tells whether other managers may be faster with a slot that is free
+// here. Services know of others before the database tells of them.
+func (d *Dispatcher) sharesSlots() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.lent || d.managers() > 1
+}
+
 // split gives the requests a second of each service elsewhere, and of this
 // process. Other managers count with as much as this one, and with the same services.
 func (d *Dispatcher) split(services []*Service) (each, own int) {
