@@ -218,10 +218,14 @@ func (d *Dispatcher) open(ctx context.Context, u *upload, confirmed [][2]int64, 
 		Confirmed: confirmed,
 	}
 	var tried []*Service
-	for n := 0; n < d.opens(); n++ { // which may be learned in between
+	for n := 0; n < d.opens(); n++ { // that there are others may be learned in between
 		sl := d.slotFor(u, tried)
 		if sl == nil && len(tried) > 0 && d.sharesSlots() {
-			// Other managers were faster with the slots that were free.
+			// Other managers were faster with the slots that were free, or a service
+			// is not yet done with what was in them.
+			if !pause(ctx, openPause) {
+				break
+			}
 			sl, tried = d.awaitSlot(ctx, u), nil
 		}
 		if sl == nil || ctx.Err() != nil {
@@ -243,12 +247,26 @@ func (d *Dispatcher) open(ctx context.Context, u *upload, confirmed [][2]int64, 
 	return cloud.UserErrorf(cloud.ErrUnavailable, "no upload service took the upload")
 }
 
-// opens is how many services are asked to take an upload.
+// openPause is between two rounds of asking services that are all full.
+const openPause = 50 * time.Millisecond
+
+// opens is how often services are asked to take an upload: where managers share
+// them, for as long as an answer may take.
 func (d *Dispatcher) opens() int {
 	if d.sharesSlots() {
-		return 12
+		return int(answerTime / openPause)
 	}
 	return 3
+}
+
+// pause tells whether ctx has not ended in that time.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // awaitSlot waits for a slot for u, nil if none becomes free in time.
