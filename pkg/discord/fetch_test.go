@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -219,9 +220,10 @@ func (l *lateReader) Read(p []byte) (int, error) {
 // While the CDN limits one fetch, the others wait too.
 func TestFetch_Limited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		start, requests := time.Now(), 0
+		start := time.Now()
+		var requests atomic.Int64
 		c := newClient(t, func(*http.Request) (*http.Response, error) {
-			if requests++; time.Since(start) < 30*time.Second {
+			if requests.Add(1); time.Since(start) < 30*time.Second {
 				return respond(429, "", "Retry-After", "30")
 			}
 			return respond(200, "x")
@@ -242,8 +244,8 @@ func TestFetch_Limited(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if requests != 11 || time.Since(start) != 30*time.Second {
-			t.Errorf("%d requests in %v, want 11 in 30s", requests, time.Since(start))
+		if requests.Load() != 11 || time.Since(start) != 30*time.Second {
+			t.Errorf("%d requests in %v, want 11 in 30s", requests.Load(), time.Since(start))
 		}
 	})
 }
