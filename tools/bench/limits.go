@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -53,6 +54,23 @@ func limitedProduct(ctx context.Context, w *world, channels, capacity int) (*rig
 		return nil, nil, errors.Join(err, p.Close())
 	}
 	return p, c, nil
+}
+
+// underLimits is a large file to one channel and one to four, and many small ones
+// to four others, at the same time: what they do nearly all of it is wait.
+func underLimits(ctx context.Context, w *world) ([]result, error) {
+	rows := []func(context.Context, *world) ([]result, error){
+		func(ctx context.Context, w *world) ([]result, error) { return limited(ctx, w, 1, 0.95) },
+		func(ctx context.Context, w *world) ([]result, error) { return limited(ctx, w, 4, 0.90) },
+		smallFiles,
+	}
+	results := make([][]result, len(rows))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, row := range rows {
+		group.Go(func() (err error) { results[i], err = row(ctx, w); return err })
+	}
+	err := group.Wait()
+	return slices.Concat(results...), err
 }
 
 // limited is an upload under the limits, against what they allow: in each window

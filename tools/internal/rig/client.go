@@ -82,6 +82,9 @@ type StatusError struct {
 
 func (e *StatusError) Error() string { return fmt.Sprintf("status %d: %s", e.Status, e.Text) }
 
+// Token is that of the session, for other programs to ask with.
+func (c *Client) Token() string { return c.token }
+
 // Get asks for a path of the manager. The caller closes the body; an answer of
 // 300 and above is a StatusError.
 func (c *Client) Get(ctx context.Context, path, ranges string) (*http.Response, error) {
