@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -72,6 +73,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	)
 	if err != nil {
 		panic("main: the command line is declared wrongly: " + err.Error())
+	}
+	if n := len(args); n > 0 && args[n-1] == "help" {
+		args = append(slices.Clone(args[:n-1]), "--help")
 	}
 	command, err := parser.Parse(args)
 	if code >= 0 { // --help has been printed
