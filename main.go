@@ -74,10 +74,10 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err != nil {
 		panic("main: the command line is declared wrongly: " + err.Error())
 	}
-	if n := len(args); n > 0 && args[n-1] == "help" {
-		args = append(slices.Clone(args[:n-1]), "--help")
-	}
 	command, err := parser.Parse(args)
+	if n := len(args); err != nil && n > 0 && args[n-1] == "help" {
+		command, err = parser.Parse(append(slices.Clone(args[:n-1]), "--help"))
+	}
 	if code >= 0 { // --help has been printed
 		return code
 	}
