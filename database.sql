@@ -16,10 +16,10 @@ CREATE TABLE IF NOT EXISTS schema_version (
 
 DO $$
 BEGIN
-	IF EXISTS (SELECT 1 FROM schema_version WHERE version > 14) THEN
+	IF EXISTS (SELECT 1 FROM schema_version WHERE version > 15) THEN
 		RAISE EXCEPTION 'the database has newer tables than this file makes';
 	END IF;
-	IF (SELECT MAX(version) FROM schema_version) < 14 THEN
+	IF (SELECT MAX(version) FROM schema_version) < 15 THEN
 		RAISE EXCEPTION 'the database has older tables: the manager brings them up to date when it starts';
 	END IF;
 END
@@ -234,7 +234,8 @@ CREATE TABLE IF NOT EXISTS chunks (
 	CONSTRAINT chunks_header CHECK (length(header) = 64)
 );
 
--- folder is the path of the folder, its names joined by "/", "" for the root.
+-- folder is the path of the folder from the folder base on, its names joined by
+-- "/", "" for base itself.
 CREATE TABLE IF NOT EXISTS uploads (
 	id          TEXT COLLATE "C" NOT NULL PRIMARY KEY,
 	user_id     BIGINT           NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -256,6 +257,7 @@ CREATE TABLE IF NOT EXISTS uploads (
 	touched_at  BIGINT           NOT NULL,
 	ended_at    BIGINT,
 	manager     TEXT COLLATE "C" NOT NULL DEFAULT '',
+	base        BIGINT           NOT NULL DEFAULT 0,
 	CONSTRAINT uploads_object UNIQUE (object_id),
 	CONSTRAINT uploads_state CHECK (state IN ('running', 'waiting', 'done', 'failed', 'aborted')),
 	CONSTRAINT uploads_size CHECK (size >= 0 AND part_size > 0)
@@ -666,6 +668,6 @@ BEGIN
 END
 $$;
 
-INSERT INTO schema_version (version, applied_at) VALUES (14, (extract(epoch FROM now()) * 1000000)::bigint) ON CONFLICT DO NOTHING;
+INSERT INTO schema_version (version, applied_at) VALUES (15, (extract(epoch FROM now()) * 1000000)::bigint) ON CONFLICT DO NOTHING;
 
 COMMIT;

@@ -14,6 +14,7 @@ type UploadRequest struct {
 	Conflict   string `json:"conflict,omitempty"`    // one of the Conflict constants; "" as version 1 does
 	ModifiedAt *int64 `json:"modified_at,omitempty"` // of the content, Unix milliseconds
 	Type       string `json:"type,omitempty"`        // MIME type, a hint
+	FolderID   int64  `json:"folder_id,omitempty"`   // of the folder that Path begins in; 0 is the root
 }
 
 // What is to happen if the name is taken, in UploadRequest and, but for
@@ -75,7 +76,8 @@ type UploadFinishInfo struct {
 type UploadOverwriteRequest struct {
 	UploadID string `json:"upload_id"`
 	FileName string `json:"file_name"`
-	FilePath string `json:"file_path"` // of the folder
+	FilePath string `json:"file_path"`           // of the folder
+	FolderID int64  `json:"folder_id,omitempty"` // as in UploadRequest; version 2
 }
 
 // UploadOverwriteCancel tells that all open overwrite questions are settled.
@@ -107,7 +109,8 @@ type PendingUpload struct {
 	// question is open.
 	WaitingForAnswer bool `json:"waiting_for_answer"`
 	// Active tells that a connection, maybe the asking one, works on it.
-	Active bool `json:"active"`
+	Active   bool  `json:"active"`
+	FolderID int64 `json:"folder_id,omitempty"` // as in UploadRequest
 }
 
 // UploadInterrupted tells that the service of an upload is gone but what it
@@ -181,6 +184,7 @@ var uploadPackets = []spec{
 		text("conflict").oneOf(ConflictAsk, ConflictOverwrite, ConflictRename, ConflictSkip, ConflictFail).optional().v2(),
 		integer("modified_at").optional().v2(),
 		text("type").atMostUnits(255).optional().v2(),
+		count("folder_id").optional().v2(),
 	)},
 	{packet: UploadResponse{}, fields: fields(
 		text("name"),
@@ -215,6 +219,7 @@ var uploadPackets = []spec{
 		text("upload_id").as(asUUID),
 		text("file_name").as(asName),
 		text("file_path").as(asPath),
+		count("folder_id").optional().v2(),
 	)},
 	{packet: UploadOverwriteCancel{}},
 	{packet: UploadResume{}, since: V2, replies: []Packet{UploadResponse{}}, fields: fields(
@@ -239,6 +244,7 @@ var uploadPackets = []spec{
 			text("created_at").as(asTime),
 			flag("waiting_for_answer"),
 			flag("active"),
+			count("folder_id").optional(),
 		)),
 	)},
 	{packet: UploadInterrupted{}, since: V2, fields: fields(

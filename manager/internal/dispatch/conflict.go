@@ -41,7 +41,11 @@ func (d *Dispatcher) ask(ctx context.Context, u *upload, f meta.Finish) {
 func (d *Dispatcher) question(u *upload) {
 	u.stage = waiting
 	u.client.questions++
-	u.tell(packet.UploadOverwriteRequest{UploadID: string(u.ID), FileName: u.name, FilePath: u.path})
+	u.tell(u.overwriteRequest())
+}
+
+func (u *upload) overwriteRequest() packet.UploadOverwriteRequest {
+	return packet.UploadOverwriteRequest{UploadID: string(u.ID), FileName: u.name, FilePath: u.path, FolderID: int64(u.Base)}
 }
 
 // Answer settles a question, and with all every other one that is open or comes
@@ -101,7 +105,7 @@ func (c *Client) askAgain(ctx context.Context) error {
 		if err := d.claim(ctx, row); err != nil {
 			return err
 		}
-		u, err := c.restore(row)
+		u, err := c.restore(ctx, row)
 		if err != nil {
 			return err
 		}

@@ -132,7 +132,7 @@ func (d *Dispatcher) finish(ctx context.Context, who policy.Principal, u *upload
 	if u.put != nil {
 		f.Allow = u.put.allow(f.Allow)
 	}
-	if err := d.target(ctx, who, u.Folder); err != nil {
+	if err := d.target(ctx, who, u.Base, u.Folder); err != nil {
 		return meta.Finished{}, err
 	}
 	return d.Store.FinishUpload(meta.ForViewer(ctx, u.User), u.ID, f)

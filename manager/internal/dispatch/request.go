@@ -18,6 +18,7 @@ import (
 
 // Request is a wish to upload a file. Folder and Name are clean.
 type Request struct {
+	Base   cloud.EntryID // folder that Folder begins in
 	Folder []string
 	Name   string
 	// As the client wrote them, for packets that repeat them.
@@ -139,7 +140,7 @@ func (c *Client) prepare(ctx context.Context, q Request) (*upload, error) {
 	if q.Size < 0 && !(q.open && q.Size == -1) {
 		return nil, cloud.UserErrorf(cloud.ErrInvalid, "a file cannot have %d bytes", q.Size)
 	}
-	if err := d.target(ctx, c.Who, q.Folder); err != nil {
+	if err := d.target(ctx, c.Who, q.Base, q.Folder); err != nil {
 		return nil, err
 	}
 	size := d.partSize()
@@ -152,7 +153,7 @@ func (c *Client) prepare(ctx context.Context, q Request) (*upload, error) {
 	}
 	row := meta.Upload{
 		ID: cloud.UploadID(packet.NewUUID()), User: c.Who.User,
-		Folder: q.Folder, Name: q.Name, Size: q.Size, PartSize: size, Public: q.Public,
+		Base: q.Base, Folder: q.Folder, Name: q.Name, Size: q.Size, PartSize: size, Public: q.Public,
 		OnConflict: onConflict(q.Conflict), Type: cleanType(q.Type), ModifiedAt: q.ModifiedAt.UTC(),
 		State: meta.UploadRunning, CreatedAt: now, TouchedAt: now, Manager: d.self(),
 	}
@@ -161,16 +162,29 @@ func (c *Client) prepare(ctx context.Context, q Request) (*upload, error) {
 		return nil, cloud.UserErrorf(cloud.ErrTooLarge, "a file of %d bytes is too large", q.Size)
 	}
 	u := &upload{Upload: row, key: d.Ring.ObjectKey(row.Object), name: q.WrittenName, path: q.WrittenPath, missing: row.Parts()}
-	if err := u.describe(c.Who.Name); err != nil {
+	if err := d.describe(ctx, u, c.Who.Name); err != nil {
 		return nil, err
 	}
 	return u, nil
 }
 
-// describe makes the extension, which tells a rebuild what the file was.
-func (u *upload) describe(owner string) error {
+// describe makes the extension, which tells a rebuild what the file was. It has
+// the whole path, which the client may not know.
+func (d *Dispatcher) describe(ctx context.Context, u *upload, owner string) error {
+	path := u.folderPath()
+	if u.Base != cloud.Root {
+		above, err := d.Store.Path(ctx, u.Base)
+		if err != nil && !errors.Is(err, cloud.ErrNotFound) { // of a folder that is gone nothing becomes a file
+			return fmt.Errorf("path of upload: %w", err)
+		}
+		names := make([]string, 0, len(above)+len(u.Folder))
+		for _, e := range above {
+			names = append(names, e.Name)
+		}
+		path = "/" + strings.Join(append(names, u.Folder...), "/")
+	}
 	ext, err := crypt.EncodeExtension(crypt.Extension{
-		Name: u.Name, Path: u.folderPath(), Owner: owner, Type: u.Type, Created: u.CreatedAt,
+		Name: u.Name, Path: path, Owner: owner, Type: u.Type, Created: u.CreatedAt,
 	})
 	if err != nil {
 		return fmt.Errorf("describe upload: %w", err)

@@ -38,7 +38,7 @@ func (c *Client) Pending(ctx context.Context) ([]packet.PendingUpload, error) {
 		pending = append(pending, packet.PendingUpload{
 			UploadID: string(row.ID), Name: row.Name, Path: u.folderPath(), Size: row.Size, ChunkSize: row.PartSize,
 			Confirmed: stored, CreatedAt: row.CreatedAt.UTC().Format(time.RFC3339),
-			WaitingForAnswer: row.State == meta.UploadWaiting, Active: active[row.ID],
+			WaitingForAnswer: row.State == meta.UploadWaiting, Active: active[row.ID], FolderID: int64(row.Base),
 		})
 	}
 	return pending, nil
@@ -89,7 +89,7 @@ func (c *Client) resume(ctx context.Context, id cloud.UploadID, reply func(packe
 	if err := d.claim(ctx, row); err != nil {
 		return fmt.Errorf("resume: %w", err)
 	}
-	u, err := c.restore(row)
+	u, err := c.restore(ctx, row)
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (c *Client) takeOver(ctx context.Context, id cloud.UploadID, reply func(pac
 		u.finishStage(false)
 	}
 	if u.stage == waiting {
-		u.tell(packet.UploadOverwriteRequest{UploadID: string(id), FileName: u.name, FilePath: u.path})
+		u.tell(u.overwriteRequest())
 	}
 	return true, nil
 }
@@ -222,10 +222,10 @@ func (c *Client) repeat(ctx context.Context, row meta.Upload, reply func(packet.
 
 // restore makes an upload of its row, for a client that goes on with it. It is
 // not held yet, and has no key.
-func (c *Client) restore(row meta.Upload) (*upload, error) {
+func (c *Client) restore(ctx context.Context, row meta.Upload) (*upload, error) {
 	u := &upload{Upload: row, name: row.Name}
 	u.path = u.folderPath()
-	if err := u.describe(c.Who.Name); err != nil {
+	if err := c.d.describe(ctx, u, c.Who.Name); err != nil {
 		return nil, err
 	}
 	return u, nil

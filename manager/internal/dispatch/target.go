@@ -10,18 +10,19 @@ import (
 	"discordcloud/pkg/cloud"
 )
 
-// target checks that somebody may put a file into a folder, of which the last
-// levels need not exist yet.
-func (d *Dispatcher) target(ctx context.Context, who policy.Principal, folder []string) error {
+// target checks that somebody may put a file into a folder below base, of which
+// the last levels need not exist yet. What is above base is not asked about: who
+// was given a folder deep in the tree adds to it without seeing the way there.
+func (d *Dispatcher) target(ctx context.Context, who policy.Principal, base cloud.EntryID, folder []string) error {
 	if err := policy.Check(who, policy.Upload, nil); err != nil {
 		return err
 	}
-	if len(folder)+1 > meta.MaxDepth {
-		return cloud.UserErrorf(cloud.ErrInvalid, "folders are %d levels deep at most", meta.MaxDepth-1)
-	}
-	at, err := d.Store.Entry(ctx, cloud.Root, who.User)
+	at, above, err := d.base(ctx, who, base)
 	if err != nil {
-		return fmt.Errorf("top folder: %w", err)
+		return err
+	}
+	if above+len(folder)+1 > meta.MaxDepth {
+		return cloud.UserErrorf(cloud.ErrInvalid, "folders are %d levels deep at most", meta.MaxDepth-1)
 	}
 	// Who is confined to a subtree has to come by its top; the way to there is
 	// not his.
@@ -49,4 +50,32 @@ func (d *Dispatcher) target(ctx context.Context, who policy.Principal, folder []
 		at = child
 	}
 	return policy.Check(who, policy.AddTo, &at)
+}
+
+// base gives the folder that a path begins in, and how deep it lies.
+func (d *Dispatcher) base(ctx context.Context, who policy.Principal, id cloud.EntryID) (e cloud.Entry, depth int, err error) {
+	e, err = d.Store.Entry(ctx, id, who.User)
+	if id == cloud.Root && err != nil {
+		return e, 0, fmt.Errorf("top folder: %w", err)
+	}
+	if id == cloud.Root {
+		return e, 0, nil
+	}
+	if err == nil {
+		err = policy.Check(who, policy.SeeEntry, &e)
+	}
+	if err == nil && !e.IsFolder() {
+		err = cloud.ErrNotFound
+	}
+	var path []cloud.Entry
+	if err == nil {
+		path, err = d.Store.Path(ctx, id)
+	}
+	if errors.Is(err, cloud.ErrNotFound) {
+		return e, 0, cloud.UserErrorf(cloud.ErrNotFound, "the folder is not there any more")
+	}
+	if err != nil {
+		return e, 0, fmt.Errorf("folder of an upload: %w", err)
+	}
+	return e, len(path), nil
 }

@@ -173,7 +173,7 @@ func (s *Service) Failed(ctx context.Context, p packet.UploadFailed) {
 	d.pool.free(sl)
 }
 
-// folderPath is the path of the folder.
+// folderPath is the path of the folder, from its base on.
 func (u *upload) folderPath() string { return "/" + strings.Join(u.Folder, "/") }
 
 // extSealed is the length of the sealed extension of the first chunk.

@@ -54,7 +54,7 @@ func (c *client) upload() do {
 func (c *client) request(ctx context.Context, p packet.UploadRequest) (dispatch.Request, error) {
 	q := dispatch.Request{
 		WrittenName: p.Name, WrittenPath: p.Path,
-		Size: p.Size, Public: p.IsPublic, Conflict: p.Conflict, Type: p.Type,
+		Base: cloud.EntryID(p.FolderID), Size: p.Size, Public: p.IsPublic, Conflict: p.Conflict, Type: p.Type,
 	}
 	if q.Conflict == "" && p.DoOverwrite {
 		q.Conflict = packet.ConflictOverwrite

@@ -370,7 +370,8 @@ type Upload struct {
 	ID         cloud.UploadID
 	User       cloud.UserID
 	Object     cloud.ObjectID
-	Folder     []string // path of the folder, created at the end if it is missing
+	Base       cloud.EntryID // folder that the path begins in: ErrNotFound at the end if it is gone
+	Folder     []string      // path of the folder below Base, created at the end if it is missing
 	Name       string
 	Size       int64 // -1 as long as it is not known
 	PartSize   int64 // of each part that the client sends, but the last

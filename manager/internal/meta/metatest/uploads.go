@@ -72,6 +72,7 @@ var uploads = []testcase{
 			{func(u *meta.Upload) { u.Size = -2 }, cloud.ErrInvalid},
 			{func(u *meta.Upload) { u.Size = 1 << 53 }, cloud.ErrInvalid},
 			{func(u *meta.Upload) { u.PartSize = 0 }, cloud.ErrInvalid},
+			{func(u *meta.Upload) { u.Base = -1 }, cloud.ErrInvalid},
 			{func(u *meta.Upload) { u.Name = "" }, cloud.ErrInvalid},
 			{func(u *meta.Upload) { u.Name = "a/b" }, cloud.ErrInvalid},
 			{func(u *meta.Upload) { u.Folder = []string{"a", ".."} }, cloud.ErrInvalid},
@@ -85,6 +86,32 @@ var uploads = []testcase{
 			f.is(f.CreateUpload(f.ctx, u), c.want)
 		}
 		f.same("uploads", len(must(f.UploadsIn(f.ctx, meta.AnyViewer))(f)), 1)
+	}},
+	{"below a folder", func(f *fixture) {
+		ann := f.user("ann")
+		base := f.folders(ann, "hidden/base")
+		start := func(path string) meta.Upload {
+			u := f.upload(ann, path, 10)
+			u.Base = base.ID
+			f.begin(u)
+			f.fill(u)
+			f.same("base", must(f.Upload(f.ctx, u.ID))(f).Base, base.ID)
+			return u
+		}
+		here, below, late := start("file"), start("a/b/file"), start("a/late")
+		done := must(f.FinishUpload(f.ctx, here.ID, finish(meta.ConflictFail)))(f)
+		f.same("here", []any{done.Entry.Parent, done.Folder, len(done.CreatedFolders)}, []any{base.ID, []string{"hidden", "base"}, 0})
+		// It is the folder that was meant, wherever it is by now.
+		must(f.Move(f.ctx, base.ID, cloud.Root, "moved", meta.ConflictFail, nil))(f)
+		done = must(f.FinishUpload(f.ctx, below.ID, finish(meta.ConflictFail)))(f)
+		f.same("below", []any{done.Folder, len(done.CreatedFolders)}, []any{[]string{"moved", "a", "b"}, 2})
+		again := must(f.FinishUpload(f.ctx, below.ID, finish(meta.ConflictFail)))(f)
+		f.same("again", again.Folder, done.Folder)
+		must(f.Delete(f.ctx, []cloud.EntryID{base.ID}, nil))(f)
+		_, err := f.FinishUpload(f.ctx, late.ID, finish(meta.ConflictFail))
+		f.is(err, cloud.ErrNotFound)
+		f.same("top", len(f.all(cloud.Root)), 1) // "hidden": nothing was made in its place
+		f.same("late", must(f.Upload(f.ctx, late.ID))(f).State, meta.UploadRunning)
 	}},
 	{"parts in any order", func(f *fixture) {
 		u := f.upload(f.user("ann"), "file", 1050)

@@ -56,11 +56,14 @@ func finish(ctx context.Context, p disposal, u upload, f meta.Finish) (r meta.Fi
 	if err := storeObject(ctx, tx, u, f, now); err != nil {
 		return r, err
 	}
-	into, created, err := makeFolders(ctx, tx, cloud.Root, u.Folder, u.User, now)
+	into, created, err := makeFolders(ctx, tx, u.Base, u.Folder, u.User, now)
 	if err != nil {
 		return r, err
 	}
-	r.Folder, r.CreatedFolders = u.Folder, created
+	r.CreatedFolders = created
+	if r.Folder, err = namesOf(ctx, tx, into.ID); err != nil {
+		return r, err
+	}
 	name := u.Name
 	taken, err := child(ctx, tx, into.ID, name, meta.ViewerOf(ctx))
 	switch {

@@ -15,7 +15,7 @@ import (
 
 const (
 	uploadColumns = `u.id, u.user_id, u.object_id, u.folder, u.name, u.size, u.part_size, u.public, u.on_conflict, u.type,
-		u.modified_at, u.state, u.reason, COALESCE(u.entry_id, 0), u.created_at, u.touched_at, u.manager`
+		u.modified_at, u.state, u.reason, COALESCE(u.entry_id, 0), u.created_at, u.touched_at, u.manager, u.base`
 	selectUpload = `SELECT ` + uploadColumns + `, u.replaced, u.renamed FROM uploads u WHERE `
 
 	// sizeMax is the largest size that a JavaScript number holds. As the size of
@@ -52,10 +52,10 @@ func (s *Store) CreateUpload(ctx context.Context, u meta.Upload) error {
 			return err
 		}
 		if err := exec(ctx, tx, `INSERT INTO uploads (id, user_id, object_id, folder, name, size, part_size, public,
-				on_conflict, type, modified_at, state, created_at, touched_at, manager)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+				on_conflict, type, modified_at, state, created_at, touched_at, manager, base)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			u.ID, u.User, u.Object[:], strings.Join(u.Folder, "/"), u.Name, size, u.PartSize, u.Public,
-			u.OnConflict, u.Type, modified, meta.UploadRunning, created, orStamp(u.TouchedAt, created), u.Manager); err != nil {
+			u.OnConflict, u.Type, modified, meta.UploadRunning, created, orStamp(u.TouchedAt, created), u.Manager, u.Base); err != nil {
 			return err
 		}
 		return fits(ctx, tx, u.User, u.User, "")
@@ -68,7 +68,7 @@ func (s *Store) CreateUpload(ctx context.Context, u meta.Upload) error {
 
 func checkUpload(u meta.Upload) error {
 	switch {
-	case u.ID == "" || u.Object.IsZero() || u.State != "" && u.State != meta.UploadRunning:
+	case u.ID == "" || u.Object.IsZero() || u.State != "" && u.State != meta.UploadRunning || u.Base < 0:
 		return fmt.Errorf("%w: it must be a new one, with ids", cloud.ErrInvalid)
 	case u.Size < -1 || u.Size >= sizeMax || u.PartSize < 1 || u.PartSize > sizeMax:
 		return cloud.UserErrorf(cloud.ErrInvalid, "a file of %d bytes in parts of %d cannot be", u.Size, u.PartSize)
@@ -234,7 +234,7 @@ func scanUpload(row scanner) (upload, error) {
 		created, touched int64
 	)
 	if err := row.Scan(&u.ID, &u.User, &object, &folder, &u.Name, &u.Size, &u.PartSize, &u.Public, &u.OnConflict, &u.Type,
-		&modified, &u.State, &u.Reason, &u.Entry, &created, &touched, &u.Manager, &u.replaced, &u.renamed); err != nil {
+		&modified, &u.State, &u.Reason, &u.Entry, &created, &touched, &u.Manager, &u.Base, &u.replaced, &u.renamed); err != nil {
 		return upload{}, err
 	}
 	copy(u.Object[:], object)
