@@ -103,8 +103,9 @@ func parseSelection(text string) (selection, error) {
 	return only, nil
 }
 
-// sendFolder sends what q's user sees below a folder, or of it what is selected.
-func (a *api) sendFolder(q *call, folder cloud.Entry, name string, only selection) error {
+// sendFolder sends what q's user sees below a folder, or of it what is selected. use
+// counts it, once there is a place for it: what is refused is no use of a link.
+func (a *api) sendFolder(q *call, folder cloud.Entry, name string, only selection, use func() error) error {
 	if err := policy.Check(q.who, policy.ReadContent, &folder); err != nil {
 		return err
 	}
@@ -120,6 +121,9 @@ func (a *api) sendFolder(q *call, folder cloud.Entry, name string, only selectio
 		return cloud.UserErrorf(cloud.ErrLimited, "at most %d archives at once", maxZips)
 	}
 	defer end()
+	if err := use(); err != nil {
+		return err
+	}
 	done, err := a.carried(q)
 	if err != nil {
 		return err
@@ -159,10 +163,7 @@ func (a *api) archive(q *call) error {
 	if err != nil {
 		return err
 	}
-	if err := a.countRead(q); err != nil {
-		return err
-	}
-	return a.sendFolder(q, q.entry, name, only)
+	return a.sendFolder(q, q.entry, name, only, func() error { return a.countRead(q) })
 }
 
 func (a *api) services(q *call) error {

@@ -69,7 +69,7 @@ func (a *api) bulkDownloadV1(q *call) error {
 	if !folder.IsFolder() {
 		return cloud.ErrNotFound
 	}
-	return a.sendFolder(q, folder, "bundle.zip", nil)
+	return a.sendFolder(q, folder, "bundle.zip", nil, func() error { return nil })
 }
 
 // openLink finds the file of a signed link, and makes q its holder.

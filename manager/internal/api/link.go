@@ -304,14 +304,18 @@ func (a *api) identifyLink(q *call) error {
 // takeLink sends what a link opens to who asks by its address alone: a program,
 // as a rule. To go on with a download is not another one.
 func (a *api) takeLink(q *call) error {
-	if fresh(q.r) {
-		if err := a.Auth.UseLink(q.ctx(), q.who, "downloaded", q.entry, a.peer(q.r)); err != nil {
-			return err
+	use := func() error {
+		if !fresh(q.r) {
+			return nil
 		}
+		return a.Auth.UseLink(q.ctx(), q.who, "downloaded", q.entry, a.peer(q.r))
 	}
 	q.w.Header().Set("X-Robots-Tag", "noindex, nofollow")
 	if q.entry.IsFolder() {
-		return a.sendFolder(q, q.entry, q.entry.Name+".zip", nil)
+		return a.sendFolder(q, q.entry, q.entry.Name+".zip", nil, use)
+	}
+	if err := use(); err != nil {
+		return err
 	}
 	return a.sendFile(q, q.entry, false)
 }

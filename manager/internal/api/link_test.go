@@ -367,3 +367,59 @@ func TestLink_Cut(t *testing.T) {
 		}
 	})
 }
+
+// Of a hundred who ask for the zip of a link at once some get it, and the others
+// are told to wait, which uses nothing up. Its end cuts those that run.
+func TestLink_ArchiveAtOnce(t *testing.T) {
+	w := open(t, nil)
+	ann := w.person(t, "ann")
+	folder := w.Folder(t, ann.Principal, "/folder")
+	w.PartSize = 8 << 20
+	w.Put(t, ann.Principal, "/folder/big", make([]byte, 24<<20), false)
+	l := w.makeLink(t, ann, folder.ID, record{"mode": "download", "most_uses": 5})
+	got := make([]*http.Response, 100)
+	var all sync.WaitGroup
+	for i := range got {
+		all.Go(func() {
+			r, err := http.NewRequestWithContext(t.Context(), "GET", w.srv.URL+l.Path+"/download", nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if got[i], err = w.srv.Client().Do(r); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	var running []*http.Response
+	for _, r := range got {
+		if r == nil {
+			continue // told already
+		}
+		t.Cleanup(func() { r.Body.Close() })
+		switch r.StatusCode {
+		case 200:
+			running = append(running, r)
+		case 429:
+		default:
+			t.Errorf("status %d", r.StatusCode)
+		}
+	}
+	if len(running) != 4 {
+		t.Errorf("%d archives run, want 4", len(running))
+	}
+	var listed struct{ Links []madeLink }
+	w.ask(t, "GET", "/api/links", ann.token, nil).into(t, 200, &listed)
+	if len(listed.Links) != 1 || listed.Links[0].Uses != int64(len(running)) {
+		t.Errorf("listed %+v, want as many uses as archives", listed.Links)
+	}
+	want(t, w.ask(t, "HEAD", target(folder.ID, "/archive"), ann.token, nil), 200) // the owner's own places are others
+	want(t, w.ask(t, "DELETE", fmt.Sprint("/api/links/", l.ID), ann.token, nil), 204)
+	for _, r := range running {
+		if n, err := io.Copy(io.Discard, r.Body); err == nil {
+			t.Errorf("an archive went on to its end, for %d bytes", n)
+		}
+	}
+	want(t, w.get(t, l.Path+"/download"), 404)
+}

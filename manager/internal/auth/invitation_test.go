@@ -74,7 +74,7 @@ func TestInvitation(t *testing.T) {
 	for _, c := range []struct {
 		name, password string
 		want           error
-	}{{"ada", password, cloud.ErrExists}, {"b b", password, cloud.ErrInvalid}, {"bob", "short", cloud.ErrInvalid}, {"bob", "password", cloud.ErrInvalid}} {
+	}{{"ada", password, cloud.ErrExists}, {"ADA", password, cloud.ErrExists}, {"a/da", password, cloud.ErrInvalid}, {"b b", password, cloud.ErrInvalid}, {"bob", "short", cloud.ErrInvalid}, {"bob", "password", cloud.ErrInvalid}} {
 		_, err := w.AcceptInvitation(t.Context(), text, c.name, c.password, home)
 		mustBe(t, err, c.want)
 	}
