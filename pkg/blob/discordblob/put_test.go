@@ -59,10 +59,10 @@ func (f *fixture) messages() map[string]int {
 // Chunks that wait for a channel share messages, and Discord never has to say
 // that it is too much.
 func TestPut_TravelTogether(t *testing.T) {
-	f := start(t, sandbox.Config{Mode: sandbox.Strict, Scale: 20, Channels: 1}, func(o *discord.Options) {
+	f := start(t, sandbox.Config{Mode: sandbox.Strict, Scale: 8, Channels: 1}, func(o *discord.Options) {
 		// As the sandbox's windows are: else answers that a busy machine delays
 		// look like those of another window.
-		o.Posts = discord.Rate{Limit: 5, Per: 250 * time.Millisecond}
+		o.Posts = discord.Rate{Limit: 5, Per: 625 * time.Millisecond}
 	})
 	var blobs [][]byte
 	for i := range 65 {
