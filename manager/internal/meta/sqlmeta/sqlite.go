@@ -37,12 +37,14 @@ const (
 	checkedWhole = 64 << 20
 )
 
-// sqliteEngine is one file. One connection writes, in immediate transactions; a
-// few read, each with a small page cache, since the manager has to stay small.
+// sqliteEngine is one file. One connection writes, in immediate transactions that
+// those who wait share; a few read, each with a small page cache, since the manager
+// has to stay small.
 type sqliteEngine struct {
 	path        string
 	log         *slog.Logger
 	write, read *sql.DB
+	line        *line                 // of those who write
 	lock        *fileLock             // nil beside a process that holds it
 	broken      atomic.Pointer[error] // what the disk said when a write failed, or a check found
 	whole       int64                 // of bytes: a file up to this is checked before it is used
@@ -83,6 +85,7 @@ func (e *sqliteEngine) connect(readers int, beside bool) (err error) {
 	if e.write, err = connect(e.path, 1, writePragmas, "_txlock=immediate"); err != nil {
 		return err
 	}
+	e.line = &line{db: e.write, failure: e.failure, distrust: e.distrust, most: changesMost, work: changesWork, turn: make(chan struct{}, 1)}
 	e.read, err = connect(e.path, readers, readPragmas)
 	return err
 }
@@ -132,11 +135,9 @@ func (e *sqliteEngine) view(ctx context.Context, f func(q querier) error) error 
 	return inTransaction(ctx, e.read, &sql.TxOptions{ReadOnly: true}, func(tx *sql.Tx) error { return f(tx) })
 }
 
-// update has every transaction alone: there is one connection for them.
+// update has every change alone: there is one connection for them.
 func (e *sqliteEngine) update(ctx context.Context, _ bool, f func(tx querier) error) error {
-	err := inTransaction(ctx, e.write, nil, func(tx *sql.Tx) error { return f(tx) })
-	e.distrust(err)
-	return err
+	return e.line.update(ctx, f)
 }
 
 // failure tells of a write that the disk refused.
