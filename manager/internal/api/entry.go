@@ -38,7 +38,7 @@ func (a *api) children(q *call) error {
 	if err != nil {
 		return err
 	}
-	page, err := q.fs.List(q.ctx(), q.who, q.entry.ID, ask)
+	page, err := q.fs.ListFound(q.ctx(), q.who, q.entry, ask)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func parseQuery(v url.Values) (meta.Query, error) {
 }
 
 func (a *api) sizes(q *call) error {
-	s, err := q.fs.Sizes(q.ctx(), q.who, q.entry.ID)
+	s, err := q.fs.SizesFound(q.ctx(), q.who, q.entry)
 	if err != nil {
 		return err
 	}

@@ -206,6 +206,10 @@ type Tree interface {
 	Child(ctx context.Context, parent cloud.EntryID, name string, viewer cloud.UserID) (cloud.Entry, error)
 	// Path gives the entries from the top down to id, without Root.
 	Path(ctx context.Context, id cloud.EntryID) ([]cloud.Entry, error)
+	// Ancestry gives entries and all that are above them, without Root, in some
+	// questions for all of them. It hides nothing, fills in no Share, and leaves out
+	// what does not exist.
+	Ancestry(ctx context.Context, ids []cloud.EntryID) (map[cloud.EntryID]cloud.Entry, error)
 	List(ctx context.Context, q Query) (Page, error)
 	// Search finds entries at any depth: those whose name begins with the text
 	// first, then by name. What lies in a folder that is hidden from the viewer is

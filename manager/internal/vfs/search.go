@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"discordcloud/manager/internal/meta"
 	"discordcloud/manager/internal/policy"
@@ -28,30 +29,62 @@ func (f *FS) Search(ctx context.Context, who policy.Principal, find meta.Find) (
 	if err != nil {
 		return nil, "", fmt.Errorf("search: %w", err)
 	}
-	folders := map[cloud.EntryID][]string{} // of the page: many lie in one
+	ways, err := f.ways(ctx, who, page.Entries)
+	if err != nil {
+		return nil, "", err
+	}
 	all := make([]Found, 0, len(page.Entries))
 	for _, e := range page.Entries {
-		names, known := folders[e.Parent]
-		if !known {
-			if names, err = f.way(ctx, who, e.Parent); err != nil {
-				return nil, "", err
-			}
-			folders[e.Parent] = names
-		}
-		all = append(all, Found{e, names})
+		all = append(all, Found{e, ways[e.Parent]})
 	}
 	return all, page.Next, nil
 }
 
-// way is the path of a folder as who sees it, without names if he does not.
-func (f *FS) way(ctx context.Context, who policy.Principal, id cloud.EntryID) ([]string, error) {
-	path, err := f.Path(ctx, who, id)
-	if err != nil && !errors.Is(err, cloud.ErrNotFound) {
-		return nil, err
+// ways are the paths of the folders of entries as who sees them, by folder: as
+// Path gives them, without names where he does not see the folder. What is above
+// them is asked for at once, and only what no share could show him one by one.
+func (f *FS) ways(ctx context.Context, who policy.Principal, entries []cloud.Entry) (map[cloud.EntryID][]string, error) {
+	var folders []cloud.EntryID
+	for _, e := range entries {
+		folders = append(folders, e.Parent)
 	}
-	names := make([]string, len(path))
-	for i, e := range path {
-		names[i] = e.Name
+	slices.Sort(folders)
+	folders = slices.Compact(folders)
+	above, err := f.Store.Ancestry(ctx, folders)
+	if err != nil {
+		return nil, fmt.Errorf("ways: %w", err)
 	}
-	return names, nil
+	known := map[cloud.EntryID]bool{}
+	sees := func(e cloud.Entry) (bool, error) {
+		if _, can := policy.Access(who.User, e); can != policy.Nothing {
+			return true, nil
+		}
+		yes, ok := known[e.ID]
+		if !ok {
+			_, err := f.Entry(ctx, who, e.ID)
+			if err != nil && !errors.Is(err, cloud.ErrNotFound) {
+				return false, err
+			}
+			yes = err == nil
+			known[e.ID] = yes
+		}
+		return yes, nil
+	}
+	ways := make(map[cloud.EntryID][]string, len(folders))
+	for _, id := range folders {
+		var names []string
+		for e, ok := above[id]; ok && len(names) <= len(above); e, ok = above[e.Parent] {
+			visible, err := sees(e)
+			if err != nil {
+				return nil, err
+			}
+			if !visible {
+				break
+			}
+			names = append(names, e.Name)
+		}
+		slices.Reverse(names)
+		ways[id] = names
+	}
+	return ways, nil
 }

@@ -188,25 +188,41 @@ func (f *FS) Path(ctx context.Context, who policy.Principal, id cloud.EntryID) (
 // folder gives a folder that who may do this with.
 func (f *FS) folder(ctx context.Context, who policy.Principal, id cloud.EntryID, do policy.Action) (cloud.Entry, error) {
 	e, err := f.EntryFor(ctx, who, id, do)
+	if err == nil {
+		err = mustBeFolder(e)
+	}
 	if err != nil {
 		return cloud.Entry{}, err
 	}
-	if !e.IsFolder() {
-		return cloud.Entry{}, fmt.Errorf("entry %d: %w", id, cloud.UserErrorf(cloud.ErrInvalid, "that is not a folder"))
-	}
 	return e, nil
+}
+
+func mustBeFolder(e cloud.Entry) error {
+	if !e.IsFolder() {
+		return fmt.Errorf("entry %d: %w", e.ID, cloud.UserErrorf(cloud.ErrInvalid, "that is not a folder"))
+	}
+	return nil
 }
 
 // List gives one page of what who sees in a folder. Parent and Viewer of q are
 // set by it.
 func (f *FS) List(ctx context.Context, who policy.Principal, parent cloud.EntryID, q meta.Query) (meta.Page, error) {
-	if _, err := f.folder(ctx, who, parent, policy.ListFolder); err != nil {
+	e, err := f.EntryFor(ctx, who, parent, policy.ListFolder)
+	if err != nil {
 		return meta.Page{}, err
 	}
-	q.Parent, q.Viewer = parent, who.User
+	return f.ListFound(ctx, who, e, q)
+}
+
+// ListFound is List for a folder that EntryFor has just given for ListFolder.
+func (f *FS) ListFound(ctx context.Context, who policy.Principal, folder cloud.Entry, q meta.Query) (meta.Page, error) {
+	if err := mustBeFolder(folder); err != nil {
+		return meta.Page{}, err
+	}
+	q.Parent, q.Viewer = folder.ID, who.User
 	page, err := f.Store.List(ctx, q)
 	if err != nil {
-		return meta.Page{}, fmt.Errorf("list %d: %w", parent, err)
+		return meta.Page{}, fmt.Errorf("list %d: %w", folder.ID, err)
 	}
 	if f.Listed != nil {
 		f.Listed(page.Entries)
@@ -228,12 +244,21 @@ func (f *FS) Count(ctx context.Context, who policy.Principal, parent cloud.Entry
 
 // Sizes sums up what who sees below a folder.
 func (f *FS) Sizes(ctx context.Context, who policy.Principal, id cloud.EntryID) (meta.Sizes, error) {
-	if _, err := f.folder(ctx, who, id, policy.ListFolder); err != nil {
+	e, err := f.EntryFor(ctx, who, id, policy.ListFolder)
+	if err != nil {
 		return meta.Sizes{}, err
 	}
-	s, err := f.Store.Sizes(ctx, id, who.User)
+	return f.SizesFound(ctx, who, e)
+}
+
+// SizesFound is Sizes for a folder that EntryFor has just given for ListFolder.
+func (f *FS) SizesFound(ctx context.Context, who policy.Principal, folder cloud.Entry) (meta.Sizes, error) {
+	if err := mustBeFolder(folder); err != nil {
+		return meta.Sizes{}, err
+	}
+	s, err := f.Store.Sizes(ctx, folder.ID, who.User)
 	if err != nil {
-		return meta.Sizes{}, fmt.Errorf("sizes of %d: %w", id, err)
+		return meta.Sizes{}, fmt.Errorf("sizes of %d: %w", folder.ID, err)
 	}
 	return s, nil
 }

@@ -47,6 +47,12 @@ var tree = []testcase{
 		f.ok(err)
 		f.same("created", len(created), 0)
 		f.same("last", last.Name, "b")
+		all := must(f.Ancestry(f.ctx, []cloud.EntryID{c.ID, last.ID, c.ID, cloud.Root, 9999}))(f)
+		f.same("ancestry", len(all), 3)
+		for _, e := range must(f.Path(f.ctx, c.ID))(f) {
+			f.same("above", all[e.ID], e)
+		}
+		f.same("nobody's ancestry", len(must(f.Ancestry(f.ctx, nil))(f)), 0)
 		last, _, err = f.MakeFolders(f.ctx, c.ID, nil, ann)
 		f.ok(err)
 		f.same("no names", last, c)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"discordcloud/manager/internal/meta"
 	"discordcloud/pkg/cloud"
@@ -22,7 +23,7 @@ const (
 
 // Entry implements meta.Tree.
 func (s *Store) Entry(ctx context.Context, id cloud.EntryID, viewer cloud.UserID) (e cloud.Entry, err error) {
-	err = s.snapshot(ctx, func(q querier) error {
+	err = s.query(ctx, func(q querier) error {
 		e, err = entry(ctx, q, id, viewer)
 		return err
 	})
@@ -31,7 +32,7 @@ func (s *Store) Entry(ctx context.Context, id cloud.EntryID, viewer cloud.UserID
 
 // Child implements meta.Tree.
 func (s *Store) Child(ctx context.Context, parent cloud.EntryID, name string, viewer cloud.UserID) (e cloud.Entry, err error) {
-	err = s.snapshot(ctx, func(q querier) error {
+	err = s.query(ctx, func(q querier) error {
 		e, err = child(ctx, q, parent, name, viewer)
 		return err
 	})
@@ -47,21 +48,92 @@ func (s *Store) Path(ctx context.Context, id cloud.EntryID) (path []cloud.Entry,
 	return path, err
 }
 
-func entry(ctx context.Context, q querier, id cloud.EntryID, viewer cloud.UserID) (cloud.Entry, error) {
-	e, err := scanEntry(q.QueryRowContext(ctx, selectEntry+`e.id = ?1`, id))
+// askedTogether is how many entries one statement asks for.
+const askedTogether = 512
+
+// Ancestry implements meta.Tree.
+func (s *Store) Ancestry(ctx context.Context, ids []cloud.EntryID) (all map[cloud.EntryID]cloud.Entry, err error) {
+	err = s.snapshot(ctx, func(q querier) error {
+		all, err = ancestry(ctx, q, ids)
+		return err
+	})
 	if err != nil {
-		return cloud.Entry{}, notFound(err, "entry %d", id)
+		return nil, fmt.Errorf("ancestry: %w", err)
 	}
-	e.Share, err = grantOf(ctx, q, e.ID, viewer)
-	return e, err
+	return all, nil
+}
+
+// ancestry goes up level by level.
+func ancestry(ctx context.Context, q querier, ids []cloud.EntryID) (map[cloud.EntryID]cloud.Entry, error) {
+	all := map[cloud.EntryID]cloud.Entry{}
+	asked := map[cloud.EntryID]bool{cloud.Root: true}
+	var next []cloud.EntryID
+	ask := func(id cloud.EntryID) {
+		if !asked[id] {
+			asked[id] = true
+			next = append(next, id)
+		}
+	}
+	for _, id := range ids {
+		ask(id)
+	}
+	for len(next) > 0 { // it ends: nothing is asked for twice
+		some := next[:min(len(next), askedTogether)]
+		next = next[len(some):]
+		places, args := idPlaces(1, some)
+		found, err := rows(ctx, q, scanEntry, selectEntry+`e.id IN (`+places+`)`, args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range found {
+			all[e.ID] = e
+			ask(e.Parent)
+		}
+	}
+	return all, nil
+}
+
+// idPlaces are places for some ids, from parameter number first on, and the ids
+// for them. There are as many texts as powers of two: the last id fills up.
+func idPlaces(first int, ids []cloud.EntryID) (places string, args []any) {
+	n := 1
+	for n < len(ids) {
+		n *= 2
+	}
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "?%d", first+i)
+		args = append(args, ids[min(i, len(ids)-1)])
+	}
+	return b.String(), args
+}
+
+func entry(ctx context.Context, q querier, id cloud.EntryID, viewer cloud.UserID) (cloud.Entry, error) {
+	e, err := seen(ctx, q, up, `e.id = ?2`, viewer, id)
+	return e, notFound(err, "entry %d", id)
 }
 
 func child(ctx context.Context, q querier, parent cloud.EntryID, name string, viewer cloud.UserID) (cloud.Entry, error) {
-	e, err := scanEntry(q.QueryRowContext(ctx, selectEntry+`e.parent_id = ?1 AND e.name = ?2`, parent, name))
-	if err != nil {
-		return cloud.Entry{}, notFound(err, "name in folder %d", parent)
+	e, err := seen(ctx, q, upByName, `e.parent_id = ?2 AND e.name = ?3`, viewer, parent, name)
+	return e, notFound(err, "name in folder %d", parent)
+}
+
+// seen gives the entry that a condition picks with what shares give a viewer, to
+// whom it is ?1, and up the way from it. It is one statement: so it sees one moment.
+func seen(ctx context.Context, q querier, up, where string, viewer cloud.UserID, args ...any) (cloud.Entry, error) {
+	args = append([]any{viewer}, args...)
+	if viewer <= 0 {
+		return scanEntry(q.QueryRowContext(ctx, selectEntry+where+` AND ?1 IS NOT NULL`, args...))
 	}
-	e.Share, err = grantOf(ctx, q, e.ID, viewer)
+	var g grant
+	e, err := scanEntryAnd(q.QueryRowContext(ctx, `WITH RECURSIVE `+up+`, `+best+`
+		SELECT `+entryColumns+`, `+bestColumns+` FROM `+entryTables+` LEFT JOIN best ON TRUE WHERE e.trash_id IS NULL AND `+where, args...), g.into()...)
+	if err == nil {
+		e.Share = g.given(viewer, e.ID)
+	}
 	return e, err
 }
 

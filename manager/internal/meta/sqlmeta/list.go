@@ -49,9 +49,6 @@ func (s *Store) List(ctx context.Context, q meta.Query) (page meta.Page, err err
 		after = &p
 	}
 	err = s.snapshot(ctx, func(tx querier) error {
-		if _, err := folder(ctx, tx, q.Parent, meta.AnyViewer); err != nil {
-			return err
-		}
 		v, err := sightOf(ctx, tx, q.Parent, q.Viewer)
 		if err != nil {
 			return err
@@ -75,7 +72,7 @@ func orderOf(q meta.Query, kind cloud.Kind) (by meta.Sort, desc bool) {
 
 // list puts the folders, then the files on one page.
 func list(ctx context.Context, q querier, v sight, query meta.Query, after *position) (page meta.Page, err error) {
-	if page.Files, page.Folders, err = countHere(ctx, q, v, query.Parent); err != nil {
+	if page.Files, page.Folders, err = countHere(ctx, q, v); err != nil {
 		return meta.Page{}, err
 	}
 	want, skip := query.Limit+1, query.Offset // one more tells whether there is a next page
@@ -155,14 +152,11 @@ func listKind(ctx context.Context, q querier, v sight, query meta.Query, kind cl
 // Count implements meta.Tree.
 func (s *Store) Count(ctx context.Context, parent cloud.EntryID, viewer cloud.UserID) (files, folders int, err error) {
 	err = s.snapshot(ctx, func(q querier) error {
-		if _, err := folder(ctx, q, parent, meta.AnyViewer); err != nil {
-			return err
-		}
 		v, err := sightOf(ctx, q, parent, viewer)
 		if err != nil {
 			return err
 		}
-		files, folders, err = countHere(ctx, q, v, parent)
+		files, folders, err = countHere(ctx, q, v)
 		return err
 	})
 	if err != nil {

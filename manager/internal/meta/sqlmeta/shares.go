@@ -125,12 +125,9 @@ func (s *Store) shared(ctx context.Context, user cloud.UserID, limit int, after,
 			page.Next = fmt.Sprintf("%d.%d", found[limit-1].at, found[limit-1].ID)
 		}
 		for _, one := range found {
-			if one.Share, err = grantOf(ctx, q, one.ID, user); err != nil {
-				return err
-			}
 			page.Entries = append(page.Entries, one.Entry)
 		}
-		return nil
+		return grantAll(ctx, q, page.Entries, user)
 	})
 	if err != nil {
 		return meta.Page{}, fmt.Errorf("shared: %w", err)

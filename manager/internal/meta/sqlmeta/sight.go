@@ -1,9 +1,13 @@
 package sqlmeta
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
 
 	"discordcloud/manager/internal/meta"
 	"discordcloud/pkg/cloud"
@@ -46,32 +50,78 @@ const (
 		UNION SELECT v.entry_id FROM group_members m JOIN group_shares v ON v.group_id = m.group_id WHERE m.user_id = ?1`
 
 	// up goes from entry ?2 to the top. By UNION it ends also in damaged rows.
-	up = `up (id, parent_id) AS (
-			SELECT e.id, e.parent_id FROM entries e WHERE e.id = ?2
-			UNION
-			SELECT p.id, p.parent_id FROM up JOIN entries p ON p.id = up.parent_id)`
+	up       = `up (id, parent_id) AS (SELECT e.id, e.parent_id FROM entries e WHERE e.id = ?2 ` + upwards
+	upByName = `up (id, parent_id) AS (SELECT e.id, e.parent_id FROM entries e WHERE e.parent_id = ?2 AND e.name = ?3 ` + upwards
+	upwards  = `UNION SELECT p.id, p.parent_id FROM up JOIN entries p ON p.id = up.parent_id)`
+
+	// best is the share on the way up that gives the viewer most, one row or none.
+	best = `best (entry_id, group_id, can_write, shared_at) AS (
+			SELECT entry_id, 0 AS group_id, can_write, shared_at FROM up CROSS JOIN shares ON entry_id = up.id WHERE user_id = ?1
+			UNION ALL
+			SELECT entry_id, 0, can_write, shared_at FROM up CROSS JOIN shares ON entry_id = up.id WHERE owner_id = ?1
+			UNION ALL
+			SELECT entry_id, group_id, can_write, shared_at FROM up CROSS JOIN group_shares ON entry_id = up.id
+				WHERE owner_id = ?1 OR group_id IN (SELECT m.group_id FROM group_members m WHERE m.user_id = ?1)
+			ORDER BY can_write DESC, group_id, shared_at LIMIT 1)`
+
+	// bestColumns are those of best where it is joined to a row.
+	bestColumns = `COALESCE(best.entry_id, -1), COALESCE(best.group_id, 0), COALESCE(best.can_write, FALSE), COALESCE(best.shared_at, 0)`
 )
+
+// grant is bestColumns.
+type grant struct {
+	share cloud.Share
+	at    int64
+}
+
+func (g *grant) into() []any { return []any{&g.share.Entry, &g.share.Group, &g.share.CanWrite, &g.at} }
+
+// given is what shares give a viewer at an entry, nil for nothing.
+func (g *grant) given(viewer cloud.UserID, at cloud.EntryID) *cloud.Share {
+	if g.share.Entry < 0 || at == cloud.Root {
+		return nil
+	}
+	g.share.User, g.share.SharedAt = viewer, fromStamp(g.at)
+	return &g.share
+}
 
 // sight is how a viewer looks at what lies in one folder.
 type sight struct {
 	viewer  cloud.UserID
+	folder  cloud.EntryID
 	granted *cloud.Share // by the folder or one above it: it holds for all below
 	shares  bool         // something is shared with him
 	grouped bool         // he is in a group
+	// What is in the folder, all of it and what he sees of it without shares.
+	all, open struct{ files, folders int }
 }
 
-// sightOf is how a viewer looks at what lies in a folder.
-func sightOf(ctx context.Context, q querier, folder cloud.EntryID, viewer cloud.UserID) (v sight, err error) {
-	v.viewer = viewer
-	if viewer <= 0 {
-		return v, nil
+// sightOf is how a viewer looks at what lies in a folder: ErrNotFound if there is
+// none, ErrInvalid for a file.
+func sightOf(ctx context.Context, q querier, folder cloud.EntryID, viewer cloud.UserID) (sight, error) {
+	v := sight{viewer: viewer, folder: folder}
+	var g grant
+	var kind cloud.Kind
+	err := q.QueryRowContext(ctx, `WITH RECURSIVE `+up+`, `+best+`
+		SELECT e.kind, EXISTS (SELECT 1 FROM shares WHERE user_id = ?1), EXISTS (SELECT 1 FROM group_members WHERE user_id = ?1),
+			COALESCE(t.files, 0), COALESCE(t.folders, 0), COALESCE(t.open_files, 0), COALESCE(t.open_folders, 0), `+bestColumns+`
+		FROM entries e LEFT JOIN best ON TRUE LEFT JOIN (
+			SELECT CAST(SUM(files_here) AS BIGINT) AS files, CAST(SUM(folders_here) AS BIGINT) AS folders,
+				CAST(SUM(CASE WHEN seen_by IN (0, ?1) THEN files_here ELSE 0 END) AS BIGINT) AS open_files,
+				CAST(SUM(CASE WHEN seen_by IN (0, ?1) THEN folders_here ELSE 0 END) AS BIGINT) AS open_folders
+			FROM totals WHERE folder_id = ?2) t ON TRUE
+		WHERE e.id = ?2 AND e.trash_id IS NULL`, viewer, folder).
+		Scan(append([]any{&kind, &v.shares, &v.grouped, &v.all.files, &v.all.folders, &v.open.files, &v.open.folders}, g.into()...)...)
+	if err != nil {
+		return v, notFound(err, "entry %d", folder)
 	}
-	if v.granted, err = grantOf(ctx, q, folder, viewer); err != nil {
-		return v, err
+	if kind != cloud.KindFolder {
+		return v, fmt.Errorf("entry %d: %w: not a folder", folder, cloud.ErrInvalid)
 	}
-	err = q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM shares WHERE user_id = ?1), EXISTS (SELECT 1 FROM group_members WHERE user_id = ?1)`, viewer).
-		Scan(&v.shares, &v.grouped)
-	return v, err
+	if viewer > 0 {
+		v.granted = g.given(viewer, folder)
+	}
+	return v, nil
 }
 
 // sharesTouch tells whether anything is shared with a viewer, or by him.
@@ -90,25 +140,73 @@ func grantOf(ctx context.Context, q querier, id cloud.EntryID, viewer cloud.User
 	if viewer <= 0 || id == cloud.Root {
 		return nil, nil
 	}
-	share := cloud.Share{User: viewer}
-	var at int64
-	err := q.QueryRowContext(ctx, `WITH RECURSIVE `+up+`
-		SELECT entry_id, 0 AS group_id, can_write, shared_at FROM up CROSS JOIN shares ON entry_id = up.id WHERE user_id = ?1
-		UNION ALL
-		SELECT entry_id, 0, can_write, shared_at FROM up CROSS JOIN shares ON entry_id = up.id WHERE owner_id = ?1
-		UNION ALL
-		SELECT entry_id, group_id, can_write, shared_at FROM up CROSS JOIN group_shares ON entry_id = up.id
-			WHERE owner_id = ?1 OR group_id IN (SELECT m.group_id FROM group_members m WHERE m.user_id = ?1)
-		ORDER BY can_write DESC, group_id, shared_at LIMIT 1`, viewer, id).
-		Scan(&share.Entry, &share.Group, &share.CanWrite, &at)
+	var g grant
+	err := q.QueryRowContext(ctx, `WITH RECURSIVE `+up+`, `+best+` SELECT `+bestColumns+` FROM best`, viewer, id).Scan(g.into()...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	share.SharedAt = fromStamp(at)
-	return &share, nil
+	return g.given(viewer, id), nil
+}
+
+// grantAll gives entries what shares of them and of the folders above them give a
+// viewer, in some questions for all of them.
+func grantAll(ctx context.Context, q querier, entries []cloud.Entry, viewer cloud.UserID) error {
+	if touch, err := sharesTouch(ctx, q, viewer); err != nil || !touch {
+		return err
+	}
+	ids := make([]cloud.EntryID, 0, len(entries))
+	for _, e := range entries {
+		ids = append(ids, e.ID)
+	}
+	above, err := ancestry(ctx, q, ids)
+	if err != nil {
+		return err
+	}
+	shares := map[cloud.EntryID]cloud.Share{} // the best of each
+	for some := range slices.Chunk(slices.Collect(maps.Keys(above)), askedTogether) {
+		places, args := idPlaces(2, some)
+		found, err := rows(ctx, q, scanShare, `SELECT v.entry_id, ?1, 0, v.can_write, v.shared_at FROM shares v
+				WHERE v.entry_id IN (`+places+`) AND (v.user_id = ?1 OR v.owner_id = ?1)
+			UNION ALL
+			SELECT v.entry_id, ?1, v.group_id, v.can_write, v.shared_at FROM group_shares v
+				WHERE v.entry_id IN (`+places+`) AND (v.owner_id = ?1 OR v.group_id IN (SELECT m.group_id FROM group_members m WHERE m.user_id = ?1))`,
+			append([]any{viewer}, args...)...)
+		if err != nil {
+			return err
+		}
+		for _, share := range found {
+			if other, ok := shares[share.Entry]; !ok || betterShare(share, other) < 0 {
+				shares[share.Entry] = share
+			}
+		}
+	}
+	for i := range entries {
+		entries[i].Share = nil
+		for e, ok := entries[i], true; ok; e, ok = above[e.Parent] {
+			share, has := shares[e.ID]
+			if has && (entries[i].Share == nil || betterShare(share, *entries[i].Share) < 0) {
+				entries[i].Share = &share
+			}
+			if e.Parent == e.ID {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// betterShare is the order of best.
+func betterShare(a, b cloud.Share) int {
+	if a.CanWrite != b.CanWrite {
+		if a.CanWrite {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(a.Group, b.Group), a.SharedAt.Compare(b.SharedAt))
 }
 
 // visible is the condition for what the viewer sees in the folder.

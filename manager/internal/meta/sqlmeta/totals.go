@@ -287,10 +287,7 @@ const opened = `given (id) AS (
 // Sizes implements meta.Tree.
 func (s *Store) Sizes(ctx context.Context, id cloud.EntryID, viewer cloud.UserID) (sizes meta.Sizes, err error) {
 	err = s.snapshot(ctx, func(q querier) error {
-		if _, err := folder(ctx, q, id, meta.AnyViewer); err != nil {
-			return err
-		}
-		grant, err := grantOf(ctx, q, id, viewer)
+		e, err := folder(ctx, q, id, viewer)
 		if err != nil {
 			return err
 		}
@@ -309,7 +306,7 @@ func (s *Store) Sizes(ctx context.Context, id cloud.EntryID, viewer cloud.UserID
 			if err := row.Scan(&by, &mime, &a.files, &a.folders, &a.bytes); err != nil {
 				return err
 			}
-			if viewer != meta.AnyViewer && grant == nil && by != everybody && by != viewer {
+			if viewer != meta.AnyViewer && e.Share == nil && by != everybody && by != viewer {
 				hidden = true
 				return nil
 			}
@@ -348,22 +345,18 @@ func hides(ctx context.Context, q querier, viewer cloud.UserID) (hidden bool, er
 }
 
 // countHere is how many files and folders the viewer sees in a folder itself.
-func countHere(ctx context.Context, q querier, v sight, parent cloud.EntryID) (files, folders int, err error) {
-	var hidden int
-	err = q.QueryRowContext(ctx, `SELECT
-			COALESCE(SUM(CASE WHEN ?3 OR t.seen_by IN (0, ?1) THEN t.files_here ELSE 0 END), 0),
-			COALESCE(SUM(CASE WHEN ?3 OR t.seen_by IN (0, ?1) THEN t.folders_here ELSE 0 END), 0),
-			COALESCE(SUM(CASE WHEN ?3 OR t.seen_by IN (0, ?1) THEN 0 ELSE t.files_here + t.folders_here END), 0)
-		FROM totals t WHERE t.folder_id = ?2`, v.viewer, parent, v.viewer == meta.AnyViewer || v.granted != nil).Scan(&files, &folders, &hidden)
-	if err != nil || hidden == 0 || !v.shares && !v.grouped {
-		return files, folders, err
+func countHere(ctx context.Context, q querier, v sight) (files, folders int, err error) {
+	switch {
+	case v.viewer == meta.AnyViewer, v.granted != nil:
+		return v.all.files, v.all.folders, nil
+	case v.all == v.open, !v.shares && !v.grouped:
+		return v.open.files, v.open.folders, nil
 	}
-	var moreFiles, moreFolders int
 	err = q.QueryRowContext(ctx, `SELECT COALESCE(SUM(x.files_here), 0), COALESCE(SUM(x.folders_here), 0) FROM (
 			SELECT `+here+` FROM (
 				SELECT v.entry_id FROM shares v WHERE v.user_id = ?1
 				UNION
 				SELECT v.entry_id FROM group_members m JOIN group_shares v ON v.group_id = m.group_id WHERE m.user_id = ?1) g
-			CROSS JOIN entries e ON e.id = g.entry_id WHERE e.parent_id = ?2 AND NOT `+open+`) x`, v.viewer, parent).Scan(&moreFiles, &moreFolders)
-	return files + moreFiles, folders + moreFolders, err
+			CROSS JOIN entries e ON e.id = g.entry_id WHERE e.parent_id = ?2 AND NOT `+open+`) x`, v.viewer, v.folder).Scan(&files, &folders)
+	return v.open.files + files, v.open.folders + folders, err
 }

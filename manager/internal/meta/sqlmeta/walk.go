@@ -2,6 +2,7 @@ package sqlmeta
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"discordcloud/manager/internal/meta"
@@ -65,6 +66,10 @@ func (s *Store) Walk(ctx context.Context, id cloud.EntryID, viewer cloud.UserID,
 func (s *Store) fill(ctx context.Context, l *level, viewer cloud.UserID) error {
 	return s.snapshot(ctx, func(q querier) error {
 		v, err := sightOf(ctx, q, l.id, viewer)
+		if errors.Is(err, cloud.ErrNotFound) { // it has gone since it was met
+			l.page, l.done = nil, true
+			return nil
+		}
 		if err != nil {
 			return err
 		}
