@@ -1,7 +1,8 @@
 -- The tables of discord-cloud for PostgreSQL 13 and later, Supabase included.
 -- Run it as the owner of the database (psql -f, or pasted into Supabase's SQL
 -- editor); to run it again changes nothing. Tables, columns, constraints and
--- indexes have the names that they have in the manager's SQLite file.
+-- indexes have the names that they have in the manager's SQLite file, but for what
+-- finds parts of names, which each database has of its own kind.
 --
 -- Times are microseconds since 1970 UTC. Sums, ids of objects, salts and headers
 -- are raw bytes; NULL is a sum that is not known. Text is compared byte by byte,
@@ -16,10 +17,10 @@ CREATE TABLE IF NOT EXISTS schema_version (
 
 DO $$
 BEGIN
-	IF EXISTS (SELECT 1 FROM schema_version WHERE version > 15) THEN
+	IF EXISTS (SELECT 1 FROM schema_version WHERE version > 16) THEN
 		RAISE EXCEPTION 'the database has newer tables than this file makes';
 	END IF;
-	IF (SELECT MAX(version) FROM schema_version) < 15 THEN
+	IF (SELECT MAX(version) FROM schema_version) < 16 THEN
 		RAISE EXCEPTION 'the database has older tables: the manager brings them up to date when it starts';
 	END IF;
 END
@@ -100,6 +101,9 @@ CREATE INDEX IF NOT EXISTS entries_by_size ON entries (parent_id, kind, size, id
 CREATE INDEX IF NOT EXISTS entries_by_updated ON entries (parent_id, kind, updated_at, id);
 -- Holds all that sums over a tree look at, so that they never read a row.
 CREATE INDEX IF NOT EXISTS entries_by_type ON entries (parent_id, kind, type, id, size, public, owner_id);
+-- All names in their order: of a text that many names have, a search finds the
+-- first page without reading the rest.
+CREATE INDEX IF NOT EXISTS entries_by_key ON entries (name_key, name, id);
 CREATE INDEX IF NOT EXISTS entries_by_object ON entries (object_id) WHERE object_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS entries_by_trash ON entries (trash_id, owner_id, size) WHERE trash_id IS NOT NULL;
 
@@ -649,6 +653,19 @@ CREATE TABLE IF NOT EXISTS totals (
 	PRIMARY KEY (folder_id, seen_by, type)
 );
 
+-- What finds the names that have a text in them, where the extension can be had.
+DO $$
+DECLARE
+	home TEXT;
+BEGIN
+	CREATE EXTENSION IF NOT EXISTS pg_trgm;
+	SELECT s.nspname INTO STRICT home FROM pg_opclass c JOIN pg_namespace s ON s.oid = c.opcnamespace WHERE c.opcname = 'gin_trgm_ops';
+	EXECUTE format('CREATE INDEX IF NOT EXISTS entries_by_trigram ON entries USING gin (name_key %I.gin_trgm_ops)', home);
+EXCEPTION WHEN insufficient_privilege OR undefined_file OR feature_not_supported OR undefined_object THEN
+	RAISE NOTICE 'searches read all names: %', SQLERRM;
+END
+$$;
+
 -- Only the manager, as the tables' owner, reads and writes. Supabase opens new
 -- tables to the roles behind its public API: here nothing is theirs.
 DO $$
@@ -668,6 +685,6 @@ BEGIN
 END
 $$;
 
-INSERT INTO schema_version (version, applied_at) VALUES (15, (extract(epoch FROM now()) * 1000000)::bigint) ON CONFLICT DO NOTHING;
+INSERT INTO schema_version (version, applied_at) VALUES (16, (extract(epoch FROM now()) * 1000000)::bigint) ON CONFLICT DO NOTHING;
 
 COMMIT;

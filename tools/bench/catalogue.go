@@ -38,8 +38,12 @@ type dialect struct {
 var dialects = map[string]dialect{
 	"sqlite": {
 		object: `unhex(printf('%016x%016x', i * 40503 % 65521, i))`, zeros: `zeroblob(%d)`,
-		begin: []string{`PRAGMA journal_mode = OFF`, `PRAGMA synchronous = OFF`, `PRAGMA cache_size = -262144`},
-		end:   []string{`PRAGMA journal_mode = WAL`},
+		begin: []string{
+			`PRAGMA journal_mode = OFF`, `PRAGMA synchronous = OFF`, `PRAGMA cache_size = -262144`,
+			// The product makes it anew when it starts.
+			`DROP TRIGGER entry_trigrams_insert`, `DROP TRIGGER entry_trigrams_update`, `DROP TRIGGER entry_trigrams_delete`, `DROP TABLE entry_trigrams`,
+		},
+		end: []string{`PRAGMA journal_mode = WAL`},
 		indexes: `SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL
 			AND tbl_name IN ('objects', 'chunks', 'entries', 'shares')`,
 	},

@@ -52,7 +52,8 @@ type engine interface {
 	migration(script string) string
 	// guard closes tables to everybody but their owner.
 	guard(ctx context.Context, tx querier) error
-	// ready ends opening: what it has changed is durable then.
+	// ready ends opening: what only this engine has is made, and what opening has
+	// changed is durable.
 	ready(ctx context.Context) error
 	// columns are those of a table, and those of its primary key in order.
 	columns(ctx context.Context, q querier, table string) (names, key []string, err error)

@@ -101,6 +101,12 @@ func testHistory(t *testing.T, version int, o Options) {
 	if e, err := s.Entry(ctx, 3, 2); err != nil || e.Share == nil || !e.Share.CanWrite || e.Name != "a.txt" {
 		t.Errorf("what is shared: %+v, %v", e, err)
 	}
+	for few := range 2 {
+		s.few = few
+		if page, err := s.Search(ctx, meta.Find{Viewer: 2, Text: "A.T", Limit: 10}); err != nil || len(page.Entries) == 0 || page.Entries[0].ID != 3 {
+			t.Errorf("search gives %+v, %v; want entry 3", page.Entries, err)
+		}
+	}
 	if deleted {
 		_, err := s.Restore(ctx, 5, cloud.Root, meta.ConflictFail, nil)
 		must(err)

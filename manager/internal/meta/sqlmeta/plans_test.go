@@ -32,6 +32,10 @@ func (e explaining) update(ctx context.Context, alone bool, f func(tx querier) e
 	return e.engine.update(ctx, alone, func(tx querier) error { return f(e.plans.of(ctx, tx)) })
 }
 
+func (e explaining) seek(text string) (query, arg string, ok bool) {
+	return e.engine.(seeker).seek(text)
+}
+
 // plans gathers what the planner says of statements that would read a whole table.
 type plans struct {
 	explain, before string
@@ -167,6 +171,8 @@ func testPlans(t *testing.T, o Options, p plans) {
 		_, err = s.Child(ctx, 1, "b", viewer)
 		must(err)
 		_, err = s.Sizes(ctx, cloud.Root, viewer)
+		must(err)
+		_, err = s.Search(ctx, meta.Find{Viewer: viewer, Text: "olde", Limit: 10})
 		must(err)
 		_, _, err = s.Count(ctx, cloud.Root, viewer)
 		must(err)

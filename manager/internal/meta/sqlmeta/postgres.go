@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"slices"
 	"strings"
@@ -54,6 +55,8 @@ type postgresEngine struct {
 	config      *pgx.ConnConfig
 	write, read *sql.DB
 	words       phrasebook
+	log         *slog.Logger
+	trigrams    atomic.Bool // see indexNames
 	now         func() time.Time
 	writer      string        // names this engine's rows of commits
 	alone       chan struct{} // holds one token: in line here, nobody in line holds a connection
@@ -78,7 +81,7 @@ func openPostgres(o Options) (*postgresEngine, error) {
 	if o.Readers <= 0 {
 		o.Readers = postgresReaders
 	}
-	e := &postgresEngine{config: config, now: o.Now, writer: newWriter(), alone: make(chan struct{}, 1), slots: make(chan int, postgresWriters)}
+	e := &postgresEngine{config: config, log: o.Log, now: o.Now, writer: newWriter(), alone: make(chan struct{}, 1), slots: make(chan int, postgresWriters)}
 	for slot := range postgresWriters - 1 {
 		e.slots <- slot + 1
 	}
@@ -262,8 +265,12 @@ END
 $$`, strings.Join(ourTables(migrations()), ",")))
 }
 
-// ready removes what processes that ended long ago have left of their commits.
+// ready makes the index of names, and removes what processes that ended long ago
+// have left of their commits.
 func (e *postgresEngine) ready(ctx context.Context) error {
+	if err := e.indexNames(ctx); err != nil {
+		return err
+	}
 	_, err := e.write.ExecContext(ctx, `DELETE FROM commits WHERE at < $1 AND writer <> $2`, e.now().Add(-24*time.Hour).UnixMicro(), restoring)
 	return err
 }

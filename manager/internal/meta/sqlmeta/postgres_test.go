@@ -3,9 +3,11 @@
 package sqlmeta_test
 
 import (
+	"bytes"
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -45,7 +47,7 @@ func TestPostgres(t *testing.T) {
 	}{
 		{"contract", testContract}, {"schema", testSchema}, {"cut commit", testCutCommit}, {"cut connections", testCutConnections},
 		{"patience", testPatience}, {"refused", testRefused}, {"migrated by many", testMigrateTwice}, {"fence", testFence}, {"listen", testListen},
-		{"move", testMove}, {"restore cut short", testCutShort},
+		{"move", testMove}, {"restore cut short", testCutShort}, {"no extension", testNoExtension},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, p.For(t)) })
 	}
@@ -157,6 +159,33 @@ func testSchema(t *testing.T, p *pgtest.Server) {
 	works(`INSERT INTO schema_version VALUES (9999, 0)`)
 	fails(string(script), "newer tables")
 	refusedURL(t, p.URL("pasted"), cloud.ErrInvalid)
+}
+
+// testNoExtension has an owner of tables who may not install anything: searches
+// work, and a line of the log says what they do without.
+func testNoExtension(t *testing.T, p *pgtest.Server) {
+	url := p.Database("poor")
+	if out, err := p.SQL("poor", `CREATE ROLE poor LOGIN; GRANT ALL ON SCHEMA public TO poor`); err != nil {
+		t.Fatalf("psql: %v\n%s", err, out)
+	}
+	var log bytes.Buffer
+	s, err := sqlmeta.Open(t.Context(), sqlmeta.Options{
+		URL: strings.Replace(url, pgtest.Owner+"@", "poor@", 1), Log: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if !strings.Contains(log.String(), "no extension pg_trgm") {
+		t.Errorf("the log says nothing of it:\n%s", log.String())
+	}
+	if _, _, err := s.MakeFolders(t.Context(), cloud.Root, []string{"Holiday"}, 0); err != nil {
+		t.Fatal(err)
+	}
+	page, err := s.Search(t.Context(), meta.Find{Viewer: meta.AnyViewer, Text: "LIDA", Limit: 10})
+	if err != nil || len(page.Entries) != 1 {
+		t.Errorf("search gives %v, %v", page.Entries, err)
+	}
 }
 
 // refusedURL checks that a database does not open, with an error of the kind that

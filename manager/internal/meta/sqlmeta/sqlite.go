@@ -45,6 +45,7 @@ type sqliteEngine struct {
 	log         *slog.Logger
 	write, read *sql.DB
 	line        *line                 // of those who write
+	trigrams    atomic.Bool           // see indexNames
 	lock        *fileLock             // nil beside a process that holds it
 	broken      atomic.Pointer[error] // what the disk said when a write failed, or a check found
 	whole       int64                 // of bytes: a file up to this is checked before it is used
@@ -285,8 +286,11 @@ func (e *sqliteEngine) migration(script string) string { return script }
 // guard has nothing to do: the file is its owner's.
 func (e *sqliteEngine) guard(context.Context, querier) error { return nil }
 
-// ready makes the names of new files in the folder durable.
-func (e *sqliteEngine) ready(context.Context) error {
+// ready makes the index of names, and the names of new files in the folder durable.
+func (e *sqliteEngine) ready(ctx context.Context) error {
+	if err := e.indexNames(ctx); err != nil {
+		return err
+	}
 	d, err := os.Open(filepath.Dir(e.path))
 	if err != nil {
 		return err
@@ -306,7 +310,18 @@ func (e *sqliteEngine) check(ctx context.Context, q querier) ([]string, error) {
 		err := row.Scan(&from, &to, &n)
 		return fmt.Sprintf("%d rows of %s name a row of %s that is missing", n, from, to), err
 	}, `SELECT "table", "parent", COUNT(*) FROM pragma_foreign_key_check GROUP BY "table", "parent"`)
-	return append(faults, broken...), err
+	if faults = append(faults, broken...); err != nil {
+		return nil, err
+	}
+	there, err := e.hasTrigrams(ctx, q)
+	if err != nil || !there {
+		return faults, err
+	}
+	lost, err := rows(ctx, q, func(row scanner) (string, error) {
+		id, err := scanID[int64](row)
+		return fmt.Sprintf("entry %d is not found by its name", id), err
+	}, lostTrigrams)
+	return append(faults, lost...), err
 }
 
 func (e *sqliteEngine) columns(ctx context.Context, q querier, table string) (names, key []string, err error) {

@@ -61,6 +61,7 @@ type Store struct {
 	engine      engine
 	write, read *sql.DB                        // the engine's
 	retention   atomic.Pointer[meta.Retention] // nil keeps nothing
+	few         int                            // see fewNames
 
 	mu     sync.RWMutex // held for reading by every call, so that Close waits
 	closed bool
@@ -95,7 +96,7 @@ func newStore(o *Options) *Store {
 	if o.Busy <= 0 {
 		o.Busy = 5 * time.Second
 	}
-	return &Store{log: o.Log, now: o.Now, busy: o.Busy}
+	return &Store{log: o.Log, now: o.Now, busy: o.Busy, few: fewNames}
 }
 
 // connect chooses the engine. beside tells that another process keeps the tables
