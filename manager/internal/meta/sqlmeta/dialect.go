@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // The statements of this package are written once, in the words that SQLite and
@@ -112,8 +114,8 @@ func castOf(arg any) string {
 	return ""
 }
 
-// argsCached is how many arguments a statement has that is remembered: those of
-// a restore have thousands, of ever other types.
+// argsCached is how many arguments a statement has that is remembered, here and by
+// the server: those of a restore have thousands, of ever other types.
 const argsCached = 64
 
 // phrasebook remembers statements in PostgreSQL's words. There are as many as
@@ -172,7 +174,11 @@ func (t translated) QueryRowContext(ctx context.Context, statement string, args 
 func (t translated) translate(statement string, args []any) (string, []any) {
 	args = plainArgs(args)
 	p := t.words.lookup(statement, args)
-	return p.text, args[:min(p.params, len(args))]
+	args = args[:min(p.params, len(args))]
+	if len(args) > argsCached {
+		args = append([]any{pgx.QueryExecModeExec}, args...)
+	}
+	return p.text, args
 }
 
 func plainArgs(args []any) []any {

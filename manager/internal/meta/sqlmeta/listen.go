@@ -28,13 +28,10 @@ func (e *postgresEngine) listen(ctx context.Context, heard func()) error {
 		defer cancel()
 		_ = c.Close(end) // the server finds it closed in any case
 	}()
-	var pid uint32
-	if err := c.QueryRow(ctx, `SELECT pg_backend_pid()`).Scan(&pid); err != nil {
+	switch direct, err := isDirect(ctx, c); {
+	case err != nil:
 		return fmt.Errorf("listen: %w", err)
-	}
-	if pid != c.PgConn().PID() {
-		// A pooler is between, and the next statement may be for another server
-		// process: what this one hears would go to somebody else.
+	case !direct: // what this process hears would go to somebody else
 		return fmt.Errorf("listen behind a pooler: %w", errors.ErrUnsupported)
 	}
 	if _, err := c.Exec(ctx, `LISTEN `+newsChannel); err != nil {

@@ -43,8 +43,9 @@ const (
 )
 
 // postgresEngine is a PostgreSQL database. Any connection may be another's after
-// a transaction, as behind pgbouncer in transaction mode: there are no prepared
-// statements, and what is set or locked ends with its transaction.
+// a transaction, as behind pgbouncer in transaction mode: what is set or locked
+// ends with its transaction, and statements are prepared, which halves their time,
+// only where the server itself is at the other end.
 //
 // Why a lock around changes, where PostgreSQL offers SERIALIZABLE: whether a
 // folder may go below another depends on all rows above it. Predicate locks for
@@ -57,6 +58,7 @@ type postgresEngine struct {
 	words       phrasebook
 	log         *slog.Logger
 	trigrams    atomic.Bool // see indexNames
+	direct      atomic.Bool // no pooler is between
 	now         func() time.Time
 	writer      string        // names this engine's rows of commits
 	alone       chan struct{} // holds one token: in line here, nobody in line holds a connection
@@ -71,7 +73,7 @@ func openPostgres(o Options) (*postgresEngine, error) {
 		return nil, cloud.UserErrorf(cloud.ErrInvalid, "the URL of the database is none of PostgreSQL (postgres://user:password@host:5432/name)")
 	}
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
-	config.StatementCacheCapacity, config.DescriptionCacheCapacity = 0, 0
+	config.StatementCacheCapacity, config.DescriptionCacheCapacity = preparedMost, 0
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 5 * time.Second
 	}
@@ -90,12 +92,39 @@ func openPostgres(o Options) (*postgresEngine, error) {
 }
 
 func (e *postgresEngine) connect(most int) *sql.DB {
-	db := stdlib.OpenDB(*e.config)
+	db := stdlib.OpenDB(*e.config, stdlib.OptionBeforeConnect(func(_ context.Context, c *pgx.ConnConfig) error {
+		if e.direct.Load() {
+			c.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
+		}
+		return nil
+	}), stdlib.OptionAfterConnect(e.find))
 	db.SetMaxOpenConns(most)
 	db.SetMaxIdleConns(most)
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	db.SetConnMaxLifetime(time.Hour) // so that they spread again after one of several servers was away
 	return db
+}
+
+// find finds out whether a new connection is with the server itself. Those that come
+// after it follow.
+func (e *postgresEngine) find(ctx context.Context, c *pgx.Conn) error {
+	direct, err := isDirect(ctx, c)
+	if err != nil {
+		return err
+	}
+	e.direct.Store(direct)
+	if c.Config().DefaultQueryExecMode == pgx.QueryExecModeCacheStatement && !direct {
+		return errors.Join(driver.ErrBadConn, c.Close(ctx))
+	}
+	return nil
+}
+
+// isDirect tells whether the process that greeted is the one that answers. With a
+// pooler between, the next statement may be for another one.
+func isDirect(ctx context.Context, c *pgx.Conn) (bool, error) {
+	var pid uint32
+	err := c.QueryRow(ctx, `SELECT pg_backend_pid()`, pgx.QueryExecModeExec).Scan(&pid)
+	return pid == c.PgConn().PID(), err
 }
 
 func (e *postgresEngine) name() string {
