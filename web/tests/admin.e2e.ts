@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, test, vi } from 'vitest';
 import { findings } from './axe';
+import { codeOf } from './totp';
 import { soon, visit } from './visit';
 import { Visitor } from './visitor';
 
@@ -10,7 +11,7 @@ const v = visit();
 let ada: Visitor;
 beforeAll(() => void (ada = v.ada));
 
-const parts = ['Users', 'Groups', 'Quotas', 'Services', 'Storage', 'Log', 'Server'] as const;
+const parts = ['Users', 'Invitations', 'Groups', 'Quotas', 'Services', 'Storage', 'Log', 'Server'] as const;
 const at = (part: string) => ada.page.getByRole('navigation', { name: 'Administration' }).getByRole('link', { name: part, exact: true }).click();
 const line = (text: string | RegExp) => ada.page.getByRole('row').filter({ hasText: text });
 
@@ -49,10 +50,15 @@ test('users: made, bounded, disabled, made administrators, given passwords, dele
   await quota.getByLabel('As for others').uncheck();
   await quota.getByLabel('At most, in GiB').fill('much');
   await quota.getByRole('button', { name: 'Save' }).click();
-  await quota.getByText('That is no size.').waitFor();
+  await quota.getByText('That is no bound.').waitFor();
   await quota.getByLabel('At most, in GiB').fill('1,5');
+  await quota.getByLabel('At most, in files').fill('100');
   await quota.getByRole('button', { name: 'Save' }).click();
-  await line('grace').getByText('1.5 GiB').waitFor();
+  await line('grace').getByText('1.5 GiB, 100 files').waitFor();
+  await ada.button('Actions for ada').click();
+  await ada.page.getByRole('menuitem', { name: 'What takes the space…' }).click();
+  await ada.dialog('What takes the space of ada').getByRole('list', { name: 'By folder' }).getByText('3.0 MiB · 100 %').waitFor();
+  await ada.page.keyboard.press('Escape');
   await choose('Make administrator');
   await line('grace').getByText('Administrator').waitFor();
   await choose('Take the role');
@@ -71,6 +77,24 @@ test('users: made, bounded, disabled, made administrators, given passwords, dele
   await grace.signIn(v.server.url, 'grace', password);
   await grace.page.getByText('Connected').waitFor();
   expect(await grace.page.getByRole('link', { name: 'Administration' }).count()).toBe(0);
+
+  // Who has lost the second factor is let in by the password again, once an administrator says so.
+  await choose('Reset second factors…');
+  const factors = ada.dialog('Reset the second factors of grace?');
+  ada.expected = /404/;
+  await factors.getByRole('button', { name: 'Reset second factors' }).click();
+  await factors.getByText('Grace has no second factor.').waitFor();
+  ada.expected = undefined;
+  await factors.getByRole('button', { name: 'Cancel' }).click();
+  const { state, secret } = await grace.api<{ state: string; secret: string }>('POST', '/api/factors/totp', { password });
+  await grace.api('POST', '/api/factors/totp/confirm', { state, code: codeOf(secret) });
+  const login = () => ada.api<{ second?: unknown; token?: string }>('POST', '/api/login', { username: 'grace', password });
+  expect(await login()).toHaveProperty('second');
+  await choose('Reset second factors…');
+  await v.picture('admin-factors');
+  await factors.getByRole('button', { name: 'Reset second factors' }).click();
+  await ada.page.getByText('The second factors of “grace” are gone.').waitFor();
+  expect(await login()).toHaveProperty('token');
   await grace.page.goto(`${v.server.url}/admin/users`);
   await grace.page.getByText('You may not do that.').waitFor();
   await grace.context.close();
@@ -106,12 +130,13 @@ test('groups and quotas', async () => {
 
   await at('Quotas');
   await ada.page.getByText('3.0 MiB in 1 file;').waitFor();
-  await ada.page.getByLabel('Each user at most').fill('2');
+  await ada.page.getByLabel('Each user at most, in GiB').fill('2');
+  await ada.page.getByLabel('Each user at most, in files').fill('1000');
   await ada.button('Save the bound for each').click();
   await ada.page.getByText('Saved.').waitFor();
   await at('Users');
   await line('joan').getByText('as others').waitFor();
-  await line('joan').getByText('2.0 GiB').waitFor();
+  await line('joan').getByText('2.0 GiB, 1,000 files').waitFor();
 });
 
 test('services are drained, revoked and let in again', async () => {
@@ -150,25 +175,28 @@ test('storage, jobs, and what would go', async () => {
 test('the log is searched, verified and exported', async () => {
   await at('Log');
   await ada.page.getByText(/The chain of \d+ records is whole\./).waitFor();
-  await ada.page.getByLabel('Action').fill('service-revoked');
-  await vi.waitFor(async () => expect(await line(/service-|user-/).count()).toBe(1), soon);
-  await line('service-revoked').getByText('/upload/2').waitFor();
+  await ada.page.getByLabel('Action').selectOption('Service cut off');
+  await vi.waitFor(async () => expect(await line(/Service|Account|Sign-in/).count()).toBe(1), soon);
+  await line('Service cut off').getByText('/upload/2').waitFor();
+  await line('Service cut off').getByText('Uploads').waitFor();
   const [download] = await Promise.all([ada.page.waitForEvent('download'), ada.button('Export as CSV').click()]);
   const saved = join(v.disk, 'audit.csv');
   await download.saveAs(saved);
   const lines = (await readFile(saved, 'utf8')).trim().split('\n');
   expect(lines.length).toBe(2);
   expect(lines[1]).toContain(',service-revoked,true,');
-  await ada.page.getByLabel('Action').fill('');
+  await ada.page.getByLabel('Action').selectOption('All actions');
   await ada.page.getByLabel('Find').fill('GRACE');
-  await line('user-deleted').waitFor();
-  await vi.waitFor(async () => expect(await line('service-joined').count()).toBe(0), soon);
+  await line('Account deleted').getByText('files to ada').waitFor();
+  await line('Quota set').getByText('1.5 GiB, 100 files').waitFor();
+  await vi.waitFor(async () => expect(await line('Service joined').count()).toBe(0), soon);
   await v.picture('admin-log');
 });
 
 test('the server tells how it is, and shows no secrets', async () => {
   await at('Server');
   await ada.page.getByRole('list', { name: 'Health' }).getByText('SQLite').waitFor();
+  await ada.page.getByRole('list', { name: 'Health' }).getByText('not set up: invitations and links for new passwords are to be copied').waitFor();
   await line('TRASH_DAYS').getByText('30').waitFor();
   await line('DATA_DIR').getByText(v.server.dir).waitFor();
   const secrets = await readFile(join(v.server.dir, 'discord-cloud.env'), 'utf8');
@@ -188,10 +216,11 @@ test('in German, on a phone and on a big screen, all has room', async () => {
   await ada.page.evaluate(() => localStorage.setItem('discord-cloud-language', 'de'));
   for (const [width, height] of [[360, 740], [3840, 2160]] as const) {
     await ada.page.setViewportSize({ width, height });
-    for (const [place, name] of [['users', 'Benutzer'], ['services', 'Dienste'], ['storage', 'Speicher'], ['log', 'Protokoll'], ['server', 'Server']] as const) {
+    for (const [place, name] of [['users', 'Benutzer'], ['invitations', 'Einladungen'], ['quotas', 'Kontingente'], ['services', 'Dienste'], ['storage', 'Speicher'], ['log', 'Protokoll'], ['server', 'Server']] as const) {
       await ada.page.goto(`${v.server.url}/admin/${place}`);
       await ada.page.getByRole('region', { name, exact: true }).first().waitFor();
       expect(await ada.page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
+      if (place === 'log') await line('Konto gelöscht').getByText('Dateien an ada').waitFor();
       if (width === 360) await v.picture(`admin-phone-${place}`);
     }
   }

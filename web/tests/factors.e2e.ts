@@ -1,24 +1,13 @@
 /** What is asked for besides the password: one-time codes, passkeys of a real browser, recovery codes. */
-import { createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { findings } from './axe';
+import { codeOf } from './totp';
 import { password, visit } from './visit';
 
 const v = visit();
 // Browsers have passkeys for names, not for bare addresses.
 const named = (url: string) => url.replace('127.0.0.1', 'localhost');
-
-/** The code of a secret (RFC 6238), so many steps from now. */
-function codeOf(secret: string, later = 0): string {
-  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-  const bits = [...secret].map((c) => letters.indexOf(c).toString(2).padStart(5, '0')).join('');
-  const key = Buffer.from(bits.match(/.{8}/g)!.map((b) => parseInt(b, 2)));
-  const step = Buffer.alloc(8);
-  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + later));
-  const sum = createHmac('sha1', key).update(step).digest();
-  return String((sum.readUInt32BE(sum[19]! & 15) & 0x7fffffff) % 1_000_000).padStart(6, '0');
-}
 
 async function settings() {
   await v.ada.button('Account of ada').click();

@@ -213,7 +213,7 @@ test('links are made, changed and revoked on the page', async () => {
   await ada.page.goto(v.server.url);
   await ada.context.grantPermissions(['clipboard-read', 'clipboard-write']);
   await ada.menu('film.bin', 'Links…');
-  const dialog = ada.dialog('Links to “film.bin”');
+  const dialog = ada.dialog('Share “film.bin”');
   const field = (name: string) => dialog.getByRole('textbox', { name, exact: true });
   // There is a link already, made above, that has ended.
   await item('Download only').filter({ hasText: 'Ended' }).waitFor();
@@ -267,7 +267,12 @@ test('links are made, changed and revoked on the page', async () => {
     },
     { expected: /40[14]/ },
   );
-  await ada.button('Close').last().click();
+  // People and links stand side by side.
+  await dialog.getByRole('tab', { name: 'People' }).click();
+  await dialog.getByRole('combobox', { name: 'Add a user or a group' }).waitFor();
+  await ada.page.keyboard.press('ArrowRight');
+  await item('Download only').first().waitFor();
+  await ada.button('Done').click();
 }, 60_000);
 
 test('all links of one’s own are in one place, and everybody’s for administrators', async () => {
@@ -283,6 +288,14 @@ test('all links of one’s own are in one place, and everybody’s for administr
   await bob.page.getByText('Der Link ist angelegt.').waitFor();
   expect(await bob.page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
   await clean(bob);
+  // Who is signed in sends files by the links of others as everybody does.
+  const { path } = await link('album', { mode: 'upload' });
+  await bob.page.goto(v.server.url + path);
+  await bob.page.getByRole('heading', { name: 'Dateien an „album“ senden' }).waitFor();
+  const [chooser] = await Promise.all([bob.page.waitForEvent('filechooser'), bob.button('Dateien auswählen').click()]);
+  await chooser.setFiles(await v.file('from bob.txt', 'hello'));
+  await bob.page.getByText('1 Datei gesendet').waitFor();
+  expect(bob.errors).toEqual([]);
   await bob.context.close();
   const { ada } = v;
   await ada.button('Account of ada').click();

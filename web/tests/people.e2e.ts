@@ -1,4 +1,5 @@
 /** Sharing, former contents, activity, trash and space, in a real browser, on the real binary. */
+import { join } from 'node:path';
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import { findings } from './axe';
 import { password, soon, visit } from './visit';
@@ -68,9 +69,23 @@ test('a folder is shared with a user who cannot see the way to it', async () => 
   await bob.page.reload();
   await bob.page.getByRole('navigation', { name: 'Place' }).getByText('Summer').click();
   await bob.row('Rooms').waitFor();
-  await bob.pick(await v.file('list.txt', 'x'));
-  await bob.page.getByText('Nothing can be uploaded here: the folders above are hidden from you.').waitFor();
+  // It takes what he uploads, though none of the names above is his to know.
+  await bob.pick(await v.file('list.txt', 'rope'));
+  await bob.finished('1 upload').waitFor();
+  await bob.row('list.txt').waitFor();
+  await bob.pick(await v.file('list.txt', 'stove'));
+  await bob.dialog('“list.txt” is there already').getByText('“Summer” has a file of this name.').waitFor();
+  await bob.button('Continue').click();
+  await bob.row('list (1).txt').waitFor();
+  await bob.drop([await v.file('photos/dawn.txt', 'red').then((path) => join(path, '..'))]);
+  await bob.row('photos').dblclick();
+  await bob.row('dawn.txt').waitFor();
+  await bob.button('Clear uploads').click();
+  await bob.page.goBack();
+  await bob.row('Rooms').waitFor();
   expect(await bob.page.getByText('Plans').count()).toBe(0);
+  const { entry } = await ada.api<{ entry: { size: number } }>('GET', '/api/lookup?path=/Plans/Summer/photos/dawn.txt');
+  expect(entry.size).toBe(3);
   await ada.page.getByRole('link', { name: 'Shared by me' }).click();
   await hit(ada, 'Summer').waitFor();
 });
@@ -167,15 +182,22 @@ test('the trash tells when things go, and the space what they take', async () =>
 test('who is full is told so, before and when something is sent', async () => {
   const { users } = await ada.api<{ users: Named[] }>('GET', '/api/users?query=bob');
   await go(bob, 'All files');
-  await ada.api('PUT', `/api/quotas/${users[0]!.id}`, { bytes: 2048, files: 0 });
+  await ada.api('PUT', `/api/quotas/${users[0]!.id}`, { bytes: 2048 + 12, files: 0 }); // 12 are in the folder that was hidden from him
   await bob.pick(await v.file('film.bin', 2048));
   await bob.finished('1 upload').waitFor();
   await bob.pick(await v.file('more.bin', 1));
-  await bob.upload('more.bin').getByText('there is no room for it: you may store 2048 bytes').waitFor();
+  await bob.upload('more.bin').getByText('there is no room for it: you may store 2060 bytes').waitFor();
   const space = bob.page.getByRole('region', { name: 'Space' });
   await space.getByText('Full: nothing more can be stored.').waitFor();
   await space.getByText('2.0 KiB of 2.0 KiB used').waitFor();
   await look('full', bob);
+  await space.getByRole('button', { name: 'What takes the space?' }).click();
+  const usage = bob.dialog('What takes the space');
+  await usage.getByRole('list', { name: 'By folder' }).getByText('Hidden folders').waitFor();
+  await usage.getByRole('list', { name: 'By folder' }).getByText('12 B · 1 %').waitFor();
+  await usage.getByRole('list', { name: 'By kind' }).getByText('2.0 KiB · 99 %').waitFor();
+  await look('usage', bob);
+  await bob.page.keyboard.press('Escape');
 });
 
 test('on a phone, in the dark, in German', async () => {

@@ -21,7 +21,7 @@ export class Server {
 
   /** Starts one with further settings. */
   static async start(environment: Record<string, string> = {}): Promise<Server> {
-    const server = new Server(await mkdtemp(join(tmpdir(), 'discord-cloud-')), await freePort(), environment);
+    const server = new Server(await mkdtemp(join(tmpdir(), 'discord-cloud-')), Number(environment['MANAGER_PORT'] ?? (await freePort())), environment);
     await server.up();
     return server;
   }

@@ -9,11 +9,8 @@ export const mayDelete = (e: Entry) => e.can === 'rw';
 /** Delete its former contents for good. */
 export const mayForget = (e: Entry) => e.owner === null || e.access === 'owned';
 
-/** Share it, and give it away. */
+/** Share it, make links to it, and give it away. */
 export const mayShare = (e: Entry) => e.id !== 0 && e.owner !== null && e.access === 'owned';
 
 /** Decide who sees it. */
 export const mayPublish = (e: Entry) => e.kind === 'file' && e.owner !== null && e.access === 'owned';
-
-/** Make links to it. */
-export const mayLink = (e: Entry) => e.id !== 0 && e.owner !== null && e.access === 'owned';

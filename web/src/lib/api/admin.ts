@@ -53,6 +53,8 @@ export type Deletion = { channel: string; message: string; state: string; reason
 export type Quotas = { all: { used: Amount; reserved: Amount; most: Amount }; others: Amount };
 export type AuditRecord = { number: number; at: string; action: string; done: boolean; user: { id: number; name: string } | null; address: string; about: string; detail: string };
 export type Check = { name: string; ok: boolean; problem: string; detail: string };
+/** How the mail goes, since the start of the server. */
+export type Mail = { configured: false } | { configured: true; server: string; from: string; queued: number; sent: number; failed: number; last_error: string; last_error_at: string | null };
 export type Setting = { name: string; value: string; default: string; help: string; set: boolean };
 export type System = {
   version: string;
@@ -70,6 +72,9 @@ export const deleteUser = (c: Client, id: number, heir: number, trash: boolean) 
 
 /** Tells the new password, this once. */
 export const resetPassword = (c: Client, id: number) => c.call<{ password: string }>(`/api/users/${id}/password`, { method: 'POST' });
+
+/** Takes away all that a user shows besides the password. */
+export const resetFactors = (c: Client, id: number) => c.call<void>(`/api/users/${id}/reset-factors`, { method: 'POST' });
 
 export const quotas = (c: Client, signal?: AbortSignal) => c.call<Quotas>('/api/quotas?limit=1', { signal });
 
@@ -105,5 +110,7 @@ export async function exportLog(c: Client, params: URLSearchParams, format: 'csv
   if (bytes.byteLength === 0) throw new ApiError('not_found', 'nothing was found');
   return new Blob([bytes]);
 }
+
+export const mail = (c: Client, signal?: AbortSignal) => c.call<Mail>('/api/admin/mail', { signal });
 
 export const system = (c: Client, signal?: AbortSignal) => c.call<System>('/api/admin/system', { signal });

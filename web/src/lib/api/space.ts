@@ -12,3 +12,10 @@ export type Space = {
 };
 
 export const space = (c: Client, signal?: AbortSignal) => c.call<Space>('/api/space', { signal });
+
+/** What somebody has in a folder of the top (0: in none of them, -1: in the trash), of one MIME type. Folders that are hidden from the asker have no name. */
+export type Usage = { folder: number; name: string; type: string } & Amount;
+
+/** Of the asker, or of another user for administrators. */
+export const usage = (c: Client, user: number | undefined, signal?: AbortSignal) =>
+  c.call<{ usage: Usage[] }>(user === undefined ? '/api/usage' : `/api/quotas/${user}/usage`, { signal });

@@ -12,7 +12,7 @@ import { Upload } from '../upload/upload';
 import type { Pick } from '../upload/pick';
 import { Hasher } from '../workers/hasher';
 import { t } from '../words/words.svelte';
-import type { Service } from '../api/types';
+import type { Place, Service } from '../api/types';
 import { Folder, type Change } from './folder.svelte';
 import type { Router } from './router.svelte';
 import { Search } from './search.svelte';
@@ -109,11 +109,12 @@ export class Cloud {
     localStorage.setItem(publicKey, on ? '1' : '0');
   }
 
-  /** Queues what was picked for a folder, and makes the empty folders at once. */
-  upload(pick: Pick, folder: readonly string[], folderID: number): void {
-    const at = (more: readonly string[]) => '/' + [...folder, ...more].join('/');
-    this.queue.add(pick.files.map(({ file, folders, source }) => Upload.of(file, at(folders), this.uploadPublic, source)));
-    void this.makeFolders(pick.emptyFolders, folderID);
+  /** Queues what was picked for a folder, and makes the empty folders at once. Without a way there from the top it goes by the folder itself. */
+  upload(pick: Pick, way: readonly string[] | undefined, folder: Place): void {
+    const base = way ? undefined : folder;
+    const at = (more: readonly string[]) => '/' + [...(way ?? []), ...more].join('/');
+    this.queue.add(pick.files.map(({ file, folders, source }) => Upload.of(file, at(folders), this.uploadPublic, source, base)));
+    void this.makeFolders(pick.emptyFolders, folder.id);
   }
 
   /** Goes on with an upload of an earlier visit, with a file that was picked or (undefined) with the one that the browser knows. */

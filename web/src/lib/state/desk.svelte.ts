@@ -8,6 +8,9 @@ import { tn, t } from '../words/words.svelte';
 import type { Cloud } from './cloud.svelte';
 import { Selection } from './selection.svelte';
 
+/** How something is shared: with people of this server, or by links. */
+export type SharedBy = 'people' | 'links';
+
 /** The dialog that is open. */
 export type Open =
   | { at: 'folder' }
@@ -16,9 +19,10 @@ export type Open =
   | { at: 'delete'; entries: Entry[] }
   | { at: 'moved-onto'; entries: readonly Carried[]; to: Place }
   | { at: 'properties'; entry: Entry }
-  | { at: 'share'; entry: Entry }
+  | { at: 'share'; entry: Entry; by: SharedBy }
   | { at: 'activity'; folder: Place }
-  | { at: 'links'; entry?: Entry }
+  | { at: 'links' }
+  | { at: 'usage' }
   | { at: 'password' }
   | { at: 'settings' }
   | { at: 'keys' };

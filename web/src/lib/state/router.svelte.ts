@@ -3,7 +3,7 @@ import { filtersOf, narrows, noFilters, paramsOf, type Filters } from '../filter
 /** What the page is a view of: the tree, or a list of entries from anywhere. */
 export type At = 'files' | 'recent' | 'starred' | 'shared-with-me' | 'shared-by-me' | 'trash' | 'admin';
 
-const places = ['users', 'groups', 'quotas', 'services', 'storage', 'log', 'server'] as const;
+const places = ['users', 'invitations', 'groups', 'quotas', 'services', 'storage', 'log', 'server'] as const;
 /** A part of the administration. */
 export type Place = (typeof places)[number];
 

@@ -1,6 +1,6 @@
 /** Items of the page's menus. */
 import type { Entry, Place } from '../api/types';
-import { mayArrange, mayDelete, mayLink, mayPublish, mayShare } from '../rights';
+import { mayArrange, mayDelete, mayPublish, mayShare } from '../rights';
 import type { Desk } from '../state/desk.svelte';
 import { t } from '../words/words.svelte';
 import type { Item } from './menu';
@@ -33,8 +33,10 @@ export function itemsFor(entries: Entry[], desk: Desk, on: On): Item[] {
     if (hidden.length > 0) items.push({ label: t('Make visible to all users'), icon: 'globe', act: () => void desk.publish(hidden, true) });
     else items.push({ label: t('Make visible to me only'), icon: 'lock', act: () => void desk.publish(files, false) });
   }
-  if (one && mayShare(one)) items.push({ label: t('Share…'), icon: 'people', act: () => (desk.open = { at: 'share', entry: one }) });
-  if (one && mayLink(one)) items.push({ label: t('Links…'), icon: 'link', act: () => (desk.open = { at: 'links', entry: one }) });
+  if (one && mayShare(one)) {
+    items.push({ label: t('Share…'), icon: 'people', act: () => (desk.open = { at: 'share', entry: one, by: 'people' }) });
+    items.push({ label: t('Links…'), icon: 'link', act: () => (desk.open = { at: 'share', entry: one, by: 'links' }) });
+  }
   if (one?.kind === 'folder') items.push({ label: t('Activity…'), icon: 'history', act: () => (desk.open = { at: 'activity', folder: one }) });
   if (one) items.push({ label: t('Properties'), icon: 'info', keys: 'I', act: () => (desk.open = { at: 'properties', entry: one }) });
   items.push({ label: t('Delete…'), icon: 'trash', keys: t('Del'), danger: true, apart: true, disabled: !entries.every(mayDelete), act: () => (desk.open = { at: 'delete', entries }) });

@@ -1,11 +1,17 @@
 import { expect, test } from 'vitest';
 import { agentName } from '../agent';
-import { sharesOf } from './shares';
+import { sharesByFolder, sharesOf } from './shares';
 
 test('types of one kind are one share, the largest first', () => {
   const shares = sharesOf({ 'image/png': 100, 'video/mp4': 600, 'image/jpeg': 300, 'text/plain': 0 });
   expect(shares.map(({ word, bytes, part }) => [word, bytes, part])).toEqual([['Video', 600, 0.6], ['Image', 400, 0.4]]);
   expect(sharesOf({})).toEqual([]);
+});
+
+test('folders are summed up over their types, and hidden ones together', () => {
+  const of = (folder: number, name: string, type: string, bytes: number) => ({ folder, name, type, bytes, files: 1 });
+  const shares = sharesByFolder([of(0, '', 'a/b', 100), of(7, 'Films', 'video/mp4', 500), of(7, 'Films', 'a/b', 100), of(8, '', 'a/b', 200), of(9, '', 'a/b', 100), of(-1, '', 'a/b', 0)], (id, name) => (id === 0 ? 'top' : name || 'hidden'));
+  expect(shares.map(({ word, bytes, part }) => [word, bytes, part])).toEqual([['Films', 600, 0.6], ['hidden', 300, 0.3], ['top', 100, 0.1]]);
 });
 
 test.each([

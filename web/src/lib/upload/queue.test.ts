@@ -145,6 +145,31 @@ describe('a taken name', () => {
   });
 });
 
+describe('below a folder that is known by its id', () => {
+  const file = (path: string) => Upload.of(new File([new Uint8Array(5)], 'a', { lastModified: 7 }), path, false, undefined, { id: 7, name: 'Summer' });
+
+  test('is asked for from there on', async () => {
+    const call = vi.spyOn(manager, 'call');
+    queue.add([file('/x')]);
+    await settled(['a done']);
+    expect(call.mock.calls.find(([id]) => id === 'c2s:upload-request')?.[1]).toMatchObject({ path: '/x', folder_id: 7 });
+  });
+
+  test('is told apart from what has the same names from the top on', async () => {
+    start({ memory: { all: () => Promise.resolve(new Map<string, Kept>()), keep: () => Promise.resolve(), forget: () => Promise.resolve() } });
+    manager.uploads.set('old', { id: 'old', name: 'a', size: 5, parts: new Set(), state: 'running', active: false });
+    queue.connected();
+    await settled(['a missing']);
+    queue.add([file('/')]);
+    await settled(['a missing', 'a done']);
+  });
+
+  test('has the name of its folder, as far as it is known', () => {
+    manager.tell('s2c:upload-overwrite-request', { upload_id: 'old', file_name: 'x', file_path: '/', folder_id: 7 });
+    expect([file('/'), file('/x/y'), ...queue.uploads].map((u) => u.place)).toEqual(['Summer', 'y', undefined]);
+  });
+});
+
 describe('trouble', () => {
   test('a lost connection: goes on from the parts that are confirmed', async () => {
     manager.quick = false;

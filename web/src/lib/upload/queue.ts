@@ -94,7 +94,7 @@ export class UploadQueue {
   /** Queues uploads; one of a file that an earlier visit has begun to send goes on there. */
   add(uploads: readonly Upload[]): void {
     const fresh = uploads.filter((u) => {
-      const begun = this.uploads.find((x) => x.state.at === 'missing' && x.name === u.name && x.path === u.path && x.size === u.size && (x.modified === 0 || x.modified === u.modified));
+      const begun = this.uploads.find((x) => x.state.at === 'missing' && x.name === u.name && x.base.id === u.base.id && x.path === u.path && x.size === u.size && (x.modified === 0 || x.modified === u.modified));
       if (begun && u.file) this.goOn(begun, u.file);
       return !begun;
     });
@@ -199,7 +199,7 @@ export class UploadQueue {
   retry(u: Upload): void {
     if (!u.over || u.state.at === 'done' || !u.file) return;
     this.uploads = this.uploads.filter((x) => x !== u);
-    this.add([Upload.of(u.file, u.path, u.isPublic)]);
+    this.add([Upload.of(u.file, u.path, u.isPublic, u.source, u.base)]);
   }
 
   /** Takes what is over off the list. */
@@ -273,7 +273,7 @@ export class UploadQueue {
       if (p.waiting_for_answer || p.active || this.uploads.some((u) => u.id === p.upload_id)) continue;
       const known = kept.get(p.upload_id);
       const handle = known?.handle;
-      const u = Upload.unfinished(p.upload_id, p.name, p.path, p.size, storedOf(p), handle && (() => Promise.resolve(handle)));
+      const u = Upload.unfinished(p.upload_id, p.name, p.path, p.size, storedOf(p), handle && (() => Promise.resolve(handle)), { id: p.folder_id ?? 0 });
       u.modified = known?.modified ?? 0;
       this.uploads = [...this.uploads, u];
       const file = handle && (await fileOf(handle, false));
@@ -287,7 +287,7 @@ export class UploadQueue {
     const id = String(d['upload_id']);
     let u = this.uploads.find((x) => x.id === id);
     if (!u) {
-      u = Upload.ofEarlier(id, String(d['file_name']), String(d['file_path']));
+      u = Upload.ofEarlier(id, String(d['file_name']), String(d['file_path']), { id: Number(d['folder_id'] ?? 0) });
       this.uploads = [...this.uploads, u];
     }
     if (u.over) return;
@@ -470,6 +470,7 @@ export class UploadQueue {
       {
         name: u.name,
         path: u.path,
+        ...(u.base.id !== 0 && { folder_id: u.base.id }),
         size: u.size,
         is_public: u.isPublic,
         conflict: 'ask',
@@ -541,7 +542,7 @@ export class UploadQueue {
   }
 }
 
-type Pending = { upload_id: string; name: string; path: string; size: number; chunk_size: number; confirmed: Range[]; waiting_for_answer: boolean; active: boolean };
+type Pending = { upload_id: string; name: string; path: string; size: number; chunk_size: number; confirmed: Range[]; waiting_for_answer: boolean; active: boolean; folder_id?: number };
 
 function storedOf({ size, chunk_size: partSize, confirmed }: Pending): number {
   let sum = 0;

@@ -19,6 +19,10 @@ export type State =
 /** Gives the handle of a file, if there is one. */
 export type Source = () => Promise<FileSystemFileHandle | undefined>;
 
+/** A folder that a path begins in: 0 is the top. Its name is not known of what an earlier visit has begun. */
+export type Base = { id: number; name?: string };
+const top: Base = { id: 0 };
+
 let nextKey = 1;
 
 export class Upload {
@@ -45,8 +49,10 @@ export class Upload {
   private constructor(
     readonly name: string,
     readonly size: number,
-    /** Folder it goes to, such as /a/b. */
+    /** Folder it goes to, such as /a/b, from base on. */
     readonly path: string,
+    /** Where the path begins: below folders that are hidden there is no way from the top. */
+    readonly base: Base,
     readonly isPublic: boolean,
     /** Missing for what an earlier visit to the page has sent. */
     public file: File | undefined,
@@ -54,15 +60,15 @@ export class Upload {
     readonly source: Source | undefined,
   ) {}
 
-  static of(file: File, path: string, isPublic: boolean, source?: Source): Upload {
-    const u = new Upload(file.name, file.size, path, isPublic, file, source);
+  static of(file: File, path: string, isPublic: boolean, source?: Source, base = top): Upload {
+    const u = new Upload(file.name, file.size, path, base, isPublic, file, source);
     u.modified = file.lastModified;
     return u;
   }
 
   /** An upload of an earlier visit that lacks parts, and its file. */
-  static unfinished(id: string, name: string, path: string, size: number, stored: number, source?: Source): Upload {
-    const u = new Upload(name, size, path, false, undefined, source);
+  static unfinished(id: string, name: string, path: string, size: number, stored: number, source?: Source, base = top): Upload {
+    const u = new Upload(name, size, path, base, false, undefined, source);
     u.id = id;
     u.stored = stored;
     u.state = { at: 'missing', ask: false };
@@ -70,10 +76,16 @@ export class Upload {
   }
 
   /** An upload of an earlier visit: all its parts are stored, only a question is open. */
-  static ofEarlier(id: string, name: string, path: string): Upload {
-    const u = new Upload(name, 0, path, false, undefined, undefined);
+  static ofEarlier(id: string, name: string, path: string, base = top): Upload {
+    const u = new Upload(name, 0, path, base, false, undefined, undefined);
     u.id = id;
     return u;
+  }
+
+  /** What the folder is called that it goes to; '' is the top, undefined where that is not known. */
+  get place(): string | undefined {
+    if (this.path !== '/') return this.path.split('/').at(-1);
+    return this.base.id === 0 ? '' : this.base.name;
   }
 
   get sent(): number {

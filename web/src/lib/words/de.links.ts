@@ -20,7 +20,6 @@ export const germanLinks = {
   'It does not exist, or it has ended. Ask who gave it to you for another one.': 'Es gibt ihn nicht, oder er gilt nicht mehr. Bitte wer ihn dir gegeben hat um einen neuen.',
   'link': 'Link',
   'Links of all users': 'Links aller Benutzer',
-  'Links to “{name}”': 'Links zu „{name}“',
   'Links': 'Links',
   'Links…': 'Links …',
   'Look and download': 'Ansehen und herunterladen',

@@ -1,4 +1,5 @@
 import { adminGerman } from './de.admin';
+import { auditGerman } from './de.audit';
 import { germanDoor } from './de.door';
 import { germanFactors } from './de.factors';
 import { germanLinks } from './de.links';
@@ -7,6 +8,7 @@ import { germanPeople } from './de.people';
 /** Deutsch. The keys are what the page says in English. */
 export const german = {
   ...adminGerman,
+  ...auditGerman,
   ...germanDoor,
   ...germanFactors,
   ...germanLinks,
