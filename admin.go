@@ -29,7 +29,7 @@ type adminCmd struct {
 }
 
 func (a *app) openAdmin(ctx *runContext) (*manager.Admin, error) {
-	log, dir, database := a.logger(), a.dataDir(), a.databaseURL()
+	log, dir, database := a.logger(), a.dataDir(), a.database()
 	if err := a.checked(); err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ type restoreCmd struct {
 
 // Run fills the database that the configuration names.
 func (c restoreCmd) Run(a *app, ctx *runContext) error {
-	log, dir, database := a.logger(), a.dataDir(), a.databaseURL()
+	log, dir, database := a.logger(), a.dataDir(), a.database()
 	if err := a.checked(); err != nil {
 		return err
 	}
@@ -50,11 +50,11 @@ type migrateDatabaseCmd struct {
 
 // Run copies a database into another one.
 func (c migrateDatabaseCmd) Run(a *app, ctx *runContext) error {
-	log := a.logger()
+	log, supabase := a.logger(), a.supabase()
 	if err := a.checked(); err != nil {
 		return err
 	}
-	rows, err := manager.MoveDatabase(ctx, c.From, c.To, log)
+	rows, err := manager.MoveDatabase(ctx, c.From, c.To, supabase.key, log)
 	if err != nil {
 		return err
 	}

@@ -10,12 +10,14 @@ import (
 	"image/jpeg"
 	"image/png"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"discordcloud/pkg/packet"
 	"discordcloud/pkg/pgtest"
+	"discordcloud/pkg/supabasetest"
 )
 
 // TestEndToEnd_doors goes through each door of the product on each kind of
@@ -23,10 +25,20 @@ import (
 // versions and thumbnails. What came in by one is seen by the others.
 func TestEndToEnd_doors(t *testing.T) {
 	t.Run("SQLite", func(t *testing.T) { doors(t, map[string]string{}) })
+	p := pgtest.Start(t)
 	t.Run("PostgreSQL", func(t *testing.T) {
-		p := pgtest.Start(t)
+		p := p.For(t)
 		p.Database("doors")
 		doors(t, map[string]string{"DATABASE_URL": p.Bouncer("doors")})
+	})
+	t.Run("Supabase", func(t *testing.T) {
+		script, err := os.ReadFile("database.sql")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := supabasetest.New(t, p.For(t), "supabase")
+		s.Paste(string(script))
+		doors(t, map[string]string{"SUPABASE_URL": s.URL, "SUPABASE_KEY": s.Key})
 	})
 }
 

@@ -116,7 +116,7 @@ func TestEndToEnd_thumbnails(t *testing.T) {
 			})
 			return n
 		}
-		thumbnailsEndToEnd(t, "supabase", "jpeg", jpeg.Decode, map[string]string{"SUPABASE_URL": s.URL, "SUPABASE_KEY": s.Key}, func() {
+		thumbnailsEndToEnd(t, "supabase", "jpeg", jpeg.Decode, map[string]string{"SUPABASE_URL": s.URL, "SUPABASE_KEY": s.Key, "DATABASE_URL": "sqlite"}, func() {
 			if kept() == 0 {
 				t.Error("nothing lies in the bucket")
 			}

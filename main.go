@@ -51,6 +51,8 @@ type app struct {
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
+
+	project *project // once it was read
 }
 
 func main() {

@@ -29,7 +29,7 @@ type serveCmd struct{}
 // manager, and upload services that dial it as separate ones would.
 func (serveCmd) Run(a *app, ctx *runContext) error {
 	log := a.logger()
-	dir, database := a.dataDir(), a.databaseURL()
+	dir, database := a.dataDir(), a.database()
 	listen, secrets, dis, box, read := a.listenSettings(), a.secretSettings(), a.discordSettings(), a.sandboxSettings(), a.readSettings()
 	services := a.uploadServices()
 	previews, previewCapacity, thumbs := a.thumbnailServices(), a.thumbnailCapacity(), a.thumbnailSettings()
@@ -104,7 +104,7 @@ func (serveCmd) Run(a *app, ctx *runContext) error {
 		}
 		makers = append(makers, s)
 	}
-	cfg.DatabaseURL, cfg.Settings = database, a.settings()
+	cfg.Database, cfg.Settings = database, a.settings()
 	m, err := newManager(ctx, cfg)
 	if err != nil {
 		return err
@@ -146,7 +146,7 @@ type managerCmd struct{}
 // Run is a manager alone; every secret must be given.
 func (managerCmd) Run(a *app, ctx *runContext) error {
 	log := a.logger()
-	dir, database := a.dataDir(), a.databaseURL()
+	dir, database := a.dataDir(), a.database()
 	listen, secrets, dis, read := a.listenSettings(), a.secretSettings(), a.discordSettings(), a.readSettings()
 	a.env.Need(secretNames...)
 	a.env.Need("DISCORD_BOT_TOKEN")
@@ -171,7 +171,7 @@ func (managerCmd) Run(a *app, ctx *runContext) error {
 		return err
 	}
 	cfg.Retention, cfg.Collect, cfg.Mail, cfg.OpenID = retention, collect, mail, openID
-	cfg.DatabaseURL, cfg.Settings = database, a.settings()
+	cfg.Database, cfg.Settings = database, a.settings()
 	m, err := newManager(ctx, cfg)
 	if err != nil {
 		return err

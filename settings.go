@@ -65,13 +65,40 @@ func (a *app) dataDir() string {
 	return a.env.String("DATA_DIR", defaultDataDir, "where everything is kept that must stay")
 }
 
-// databaseURL is "" for SQLite in the data folder.
-func (a *app) databaseURL() config.Secret {
-	url := a.env.Secret("DATABASE_URL", "a PostgreSQL for the manager, postgres://user:password@host/name; default: SQLite in DATA_DIR")
-	if text := url.Reveal(); text != "" && !manager.IsDatabaseURL(text) {
-		a.env.Problemf("DATABASE_URL", "it must begin with postgres://")
+// database is zero for SQLite in the data folder.
+func (a *app) database() manager.Database {
+	url := a.env.Secret("DATABASE_URL", "of the manager: postgres://user:password@host/name, or sqlite for a file in DATA_DIR; default: the Supabase project if one is given, else sqlite")
+	supabase := a.supabase()
+	switch text := url.Reveal(); {
+	case text == "" && supabase.known():
+		return manager.Database{URL: config.Secret(supabase.url), Key: supabase.key}
+	case text == "" || text == "sqlite":
+		return manager.Database{}
+	case !manager.IsDatabaseURL(text):
+		a.env.Problemf("DATABASE_URL", "it must begin with postgres://, or be sqlite")
 	}
-	return url
+	return manager.Database{URL: url}
+}
+
+// project is one of Supabase.
+type project struct {
+	url string
+	key config.Secret
+}
+
+func (p project) known() bool { return p.url != "" && p.key != "" }
+
+func (a *app) supabase() project {
+	if a.project == nil {
+		a.project = &project{
+			url: a.env.URL("SUPABASE_URL", "", "of a Supabase project, for the database and for THUMBNAIL_STORE", "https", "http"),
+			key: a.env.Secret("SUPABASE_KEY", "of its service role, or a secret key"),
+		}
+		if p := a.project; (p.url == "") != (p.key == "") {
+			a.env.Problemf("SUPABASE_URL", "it goes together with SUPABASE_KEY")
+		}
+	}
+	return *a.project
 }
 
 type listenSettings struct {
@@ -302,18 +329,14 @@ type thumbnailSettings struct {
 
 // thumbnailSettings are those of a manager.
 func (a *app) thumbnailSettings() thumbnailSettings {
-	bucket := bucketblob.Options{
-		URL:    a.env.URL("SUPABASE_URL", "", "of a Supabase project, for THUMBNAIL_STORE", "https", "http"),
-		Key:    a.env.Secret("SUPABASE_KEY", "of its service role, or a secret key"),
-		Bucket: "thumbnails",
-	}
-	known := bucket.URL != "" && bucket.Key != ""
-	if !known {
-		bucket = bucketblob.Options{}
+	var bucket bucketblob.Options
+	supabase := a.supabase()
+	if supabase.known() {
+		bucket = bucketblob.Options{URL: supabase.url, Key: supabase.key, Bucket: "thumbnails"}
 	}
 	store := a.env.String("THUMBNAIL_STORE", "discord", "where thumbnails are kept, sealed: discord, disk for DATA_DIR, or supabase for a private bucket of Supabase Storage")
 	switch {
-	case store == "supabase" && !known:
+	case store == "supabase" && !supabase.known():
 		a.env.Problemf("THUMBNAIL_STORE", "supabase needs SUPABASE_URL and SUPABASE_KEY")
 	case store != "discord" && store != "disk" && store != "supabase":
 		a.env.Problemf("THUMBNAIL_STORE", "%q is neither discord nor disk nor supabase", store)
@@ -352,7 +375,7 @@ func (a *app) settings() []manager.Setting {
 // declareAll declares every setting of every command, for printing.
 func (a *app) declareAll() {
 	a.dataDir()
-	a.databaseURL()
+	a.database()
 	a.mail(a.listenSettings().public)
 	a.openID()
 	a.secretSettings()

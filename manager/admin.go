@@ -13,7 +13,6 @@ import (
 	"discordcloud/manager/internal/policy"
 	"discordcloud/manager/internal/vfs"
 	"discordcloud/pkg/cloud"
-	"discordcloud/pkg/config"
 )
 
 // Admin works on the database directly, for the command line. It may be open
@@ -27,10 +26,10 @@ type Admin struct {
 // operator is whoever can run commands beside the database.
 var operator = policy.Principal{Role: policy.User, Name: "operator", Administrator: true}
 
-// OpenAdmin opens the database of an existing data folder, or the PostgreSQL of a
-// URL. ErrNotFound if there is none: it never makes one.
-func OpenAdmin(ctx context.Context, dataDir string, url config.Secret, log *slog.Logger) (*Admin, error) {
-	o := database(dataDir, url, log)
+// OpenAdmin opens the database of an existing data folder, or another
+// database. ErrNotFound if there is none: it never makes one.
+func OpenAdmin(ctx context.Context, dataDir string, d Database, log *slog.Logger) (*Admin, error) {
+	o := database(dataDir, d, log)
 	o.Shared = true
 	if o.URL == "" {
 		if err := thereIs(o.Path); err != nil {

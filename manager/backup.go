@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"discordcloud/manager/internal/meta/sqlmeta"
 	"discordcloud/pkg/cloud"
@@ -44,10 +45,10 @@ func (a *Admin) Backup(ctx context.Context, path string) (rows int64, err error)
 	return rows, os.Rename(f.Name(), path)
 }
 
-// Restore fills the empty database of a data folder, or of a URL, from a backup,
+// Restore fills the empty database of a data folder, or another one, from a backup,
 // and compares the two. No manager may run on it. It gives the number of rows.
-func Restore(ctx context.Context, dataDir string, url config.Secret, path string, log *slog.Logger) (rows int64, err error) {
-	rows, err = sqlmeta.Restore(ctx, database(dataDir, url, log), func() (io.ReadCloser, error) { return os.Open(path) })
+func Restore(ctx context.Context, dataDir string, d Database, path string, log *slog.Logger) (rows int64, err error) {
+	rows, err = sqlmeta.Restore(ctx, database(dataDir, d, log), func() (io.ReadCloser, error) { return os.Open(path) })
 	if errors.Is(err, os.ErrNotExist) {
 		err = cloud.UserErrorf(cloud.ErrNotFound, "there is no file %s", path)
 	}
@@ -55,10 +56,10 @@ func Restore(ctx context.Context, dataDir string, url config.Secret, path string
 }
 
 // MoveDatabase copies everything from one database into another, which is empty,
-// and compares the two. Each is the URL of a PostgreSQL or the path of an SQLite
-// file. No manager may run on them. It gives the number of rows.
-func MoveDatabase(ctx context.Context, from, to string, log *slog.Logger) (rows int64, err error) {
-	source, target := databaseAt(from, log), databaseAt(to, log)
+// and compares the two. Each is the URL of a PostgreSQL, the path of an SQLite
+// file, or the URL of a Supabase project with that key. No manager may run on them. It gives the number of rows.
+func MoveDatabase(ctx context.Context, from, to string, key config.Secret, log *slog.Logger) (rows int64, err error) {
+	source, target := databaseAt(from, key, log), databaseAt(to, key, log)
 	if source.URL == "" {
 		if err := thereIs(source.Path); err != nil {
 			return 0, err
@@ -67,11 +68,14 @@ func MoveDatabase(ctx context.Context, from, to string, log *slog.Logger) (rows 
 	return sqlmeta.Move(ctx, source, target)
 }
 
-func databaseAt(place string, log *slog.Logger) sqlmeta.Options {
+func databaseAt(place string, key config.Secret, log *slog.Logger) sqlmeta.Options {
 	o := sqlmeta.Options{Log: part(log, "database")}
-	if IsDatabaseURL(place) {
+	switch {
+	case IsDatabaseURL(place):
 		o.URL = place
-	} else {
+	case strings.HasPrefix(place, "https://"), strings.HasPrefix(place, "http://"):
+		o.URL, o.Key = place, key
+	default:
 		o.Path = place
 	}
 	return o

@@ -73,9 +73,9 @@ type Discord struct {
 // where that is said.
 type Config struct {
 	DataDir         string
-	DatabaseURL     config.Secret // of a PostgreSQL, "" for SQLite in DataDir
-	Listener        net.Listener  // closed when the manager ends
-	PublicURL       string        // "" to derive it from requests
+	Database        Database     // SQLite in DataDir if it is zero
+	Listener        net.Listener // closed when the manager ends
+	PublicURL       string       // "" to derive it from requests
 	PageOrigins     []string
 	TrustedProxies  []string
 	LegacyQueryAuth bool
@@ -156,6 +156,15 @@ type Manager struct {
 	server   *http.Server
 }
 
+// Database says which one a manager uses. The zero value is SQLite in its data folder.
+type Database struct {
+	URL config.Secret // of a PostgreSQL, or of a Supabase project: https://…
+	Key config.Secret // of a Supabase project's service role
+}
+
+// overREST tells whether it is reached by calls over HTTP alone.
+func (d Database) overREST() bool { return d.Key != "" }
+
 // DatabasePath is where a manager keeps SQLite below its data folder.
 func DatabasePath(dataDir string) string { return filepath.Join(dataDir, "discord-cloud.db") }
 
@@ -164,16 +173,16 @@ func IsDatabaseURL(text string) bool {
 	return strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://")
 }
 
-// database says which one to open: PostgreSQL, or SQLite without a URL.
-func database(dataDir string, url config.Secret, log *slog.Logger) sqlmeta.Options {
-	return sqlmeta.Options{URL: url.Reveal(), Path: DatabasePath(dataDir), Log: part(log, "database")}
+// database says which one to open: SQLite without a URL.
+func database(dataDir string, d Database, log *slog.Logger) sqlmeta.Options {
+	return sqlmeta.Options{URL: d.URL.Reveal(), Key: d.Key, Path: DatabasePath(dataDir), Log: part(log, "database")}
 }
 
 // New opens the database and checks that the keys are the store's. The caller
 // runs it, which closes it, or closes it.
 func New(ctx context.Context, cfg Config) (*Manager, error) {
 	m := &Manager{cfg: cfg, started: time.Now(), bus: &event.Bus{}}
-	store, err := sqlmeta.Open(ctx, database(cfg.DataDir, cfg.DatabaseURL, cfg.Log))
+	store, err := sqlmeta.Open(ctx, database(cfg.DataDir, cfg.Database, cfg.Log))
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
@@ -190,11 +199,15 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 // joinPeers makes the manager one of those on the database.
 func (m *Manager) joinPeers(ctx context.Context) error {
 	var err error
-	m.peers, err = peers.Join(ctx, peers.Options{Store: m.store, Keys: m.cfg.secretsSum(), Log: part(m.cfg.Log, "peers")})
+	o := peers.Options{Store: m.store, Keys: m.cfg.secretsSum(), Log: part(m.cfg.Log, "peers")}
+	if m.cfg.Database.overREST() { // where each sign of life is a request
+		o.Beat, o.Dead = 3*time.Second, 20*time.Second
+	}
+	m.peers, err = peers.Join(ctx, o)
 	if err != nil || m.store.Sole() {
 		return err
 	}
-	m.bridge, err = peers.NewBridge(ctx, peers.BridgeOptions{Bus: m.bus, Store: m.store, Manager: m.peers.ID(), Log: part(m.cfg.Log, "news")})
+	m.bridge, err = peers.NewBridge(ctx, peers.BridgeOptions{Bus: m.bus, Store: m.store, Manager: m.peers.ID(), Managers: m.peers.Managers, Log: part(m.cfg.Log, "news")})
 	if err != nil {
 		return errors.Join(err, m.peers.Leave(context.WithoutCancel(ctx)))
 	}

@@ -10,7 +10,10 @@ type Setting = api.Setting
 // system tells what the manager stands on.
 func (m *Manager) system() api.System {
 	database := "SQLite"
-	if m.cfg.DatabaseURL != "" {
+	switch {
+	case m.cfg.Database.overREST():
+		database = "Supabase"
+	case m.cfg.Database.URL != "":
 		database = "PostgreSQL"
 	}
 	format := m.cfg.ThumbnailFormat

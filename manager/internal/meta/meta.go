@@ -118,15 +118,13 @@ type Accounts interface {
 // Sort names the order of a listing. Ties are broken by id.
 type Sort string
 
-// The orders of a listing. Names sort case-insensitively first, then exactly;
-// owners by their names, and what nobody owns before all. Folders have neither
-// size nor type: in those orders they come by name.
+// The orders of a listing. Names sort case-insensitively first, then exactly.
+// Folders have neither size nor type: in those orders they come by name.
 const (
 	SortName    Sort = "name"
 	SortSize    Sort = "size"
 	SortUpdated Sort = "updated_at"
 	SortType    Sort = "type"
-	SortOwner   Sort = "owner"
 )
 
 // Query asks for entries of one folder.
@@ -157,7 +155,9 @@ type Page struct {
 }
 
 // Allow decides about one entry inside a transaction; an error undoes it all
-// and is handed on as it is. It must not call the store. The entry carries the
+// and is handed on as it is. It must not call the store. It only decides: a
+// transaction that begins anew asks it again, and what it has said of an entry that
+// has changed meanwhile does not count. The entry carries the
 // Share of the user that the context was made for by ForViewer, if there is one.
 type Allow func(cloud.Entry) error
 

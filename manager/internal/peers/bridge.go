@@ -41,9 +41,11 @@ type BridgeOptions struct {
 	Bus     *event.Bus
 	Store   meta.Peers
 	Manager string // that it is of
-	Log     *slog.Logger
+	// Managers is how many there are, with this one; nil if that is not known.
+	Managers func() int
+	Log      *slog.Logger
 	// Poll is how often it looks without being woken: 3 s. Without anything to be
-	// woken by it looks every Quick: 300 ms.
+	// woken by it looks every Quick while there are other managers: 300 ms.
 	Poll, Quick time.Duration
 }
 
@@ -199,7 +201,7 @@ func (b *Bridge) hear(does bool) {
 func (b *Bridge) every() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.hears {
+	if b.hears || b.Managers != nil && b.Managers() == 1 { // who comes is noticed
 		return b.Poll
 	}
 	return b.Quick

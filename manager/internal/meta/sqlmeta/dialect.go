@@ -6,11 +6,10 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // The statements of this package are written once, in the words that SQLite and
@@ -36,8 +35,14 @@ type phrase struct {
 	params int // it must be given just as many arguments
 }
 
+// place writes where a statement has its argument n, counted from 1.
+type place func(n int, arg any) string
+
+// placeNumbered is PostgreSQL's own. An argument that is missing has no type.
+func placeNumbered(n int, arg any) string { return "$" + strconv.Itoa(n) + castOf(arg) }
+
 // toPostgres puts a statement into PostgreSQL's words, for arguments of plainArgs.
-func toPostgres(statement string, args []any) phrase {
+func toPostgres(statement string, args []any, put place) phrase {
 	statement = ordered.ReplaceAllString(indexed.ReplaceAllString(statement, ""), "$1")
 	statement = inside.ReplaceAllString(statement, "strpos(")
 	statement = temporary.ReplaceAllStringFunc(statement, func(create string) string {
@@ -66,11 +71,11 @@ func toPostgres(statement string, args []any) phrase {
 				n, _ = strconv.Atoi(statement[start:i]) // digits
 			}
 			last = max(last, n)
-			out.WriteByte('$')
-			out.WriteString(strconv.Itoa(n))
+			var arg any
 			if n <= len(args) {
-				out.WriteString(castOf(args[n-1]))
+				arg = args[n-1]
 			}
+			out.WriteString(put(n, arg))
 		default:
 			out.WriteByte(c)
 			i++
@@ -120,11 +125,15 @@ const argsCached = 64
 
 // phrasebook remembers statements in PostgreSQL's words. There are as many as
 // the code of this package has.
-type phrasebook struct{ known sync.Map }
+type phrasebook struct {
+	put   place
+	once  []any // goes in front of the arguments of a statement that is not remembered
+	known sync.Map
+}
 
 func (p *phrasebook) lookup(statement string, args []any) phrase {
 	if len(args) > argsCached {
-		return toPostgres(statement, args)
+		return toPostgres(statement, args, p.put)
 	}
 	key := make([]byte, 0, len(statement)+len(args))
 	key = append(key, statement...)
@@ -134,6 +143,10 @@ func (p *phrasebook) lookup(statement string, args []any) phrase {
 			key = append(key, 'n')
 		case bool:
 			key = append(key, 'b')
+		case []byte:
+			key = append(key, 'y')
+		case nil:
+			key = append(key, '0')
 		default:
 			key = append(key, 'x')
 		}
@@ -141,7 +154,7 @@ func (p *phrasebook) lookup(statement string, args []any) phrase {
 	if known, ok := p.known.Load(string(key)); ok {
 		return known.(phrase)
 	}
-	translated := toPostgres(statement, args)
+	translated := toPostgres(statement, args, p.put)
 	p.known.Store(string(key), translated)
 	return translated
 }
@@ -176,7 +189,7 @@ func (t translated) translate(statement string, args []any) (string, []any) {
 	p := t.words.lookup(statement, args)
 	args = args[:min(p.params, len(args))]
 	if len(args) > argsCached {
-		args = append([]any{pgx.QueryExecModeExec}, args...)
+		args = append(slices.Clip(t.words.once), args...)
 	}
 	return p.text, args
 }

@@ -3,7 +3,6 @@ package sqlmeta
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"fmt"
 	"io"
 	"maps"
@@ -27,7 +26,7 @@ func (s *Store) Dump(ctx context.Context, w io.Writer) error {
 		return fmt.Errorf("dump: %w", cloud.ErrShutdown)
 	}
 	a := newArchiveWriter(w)
-	err := s.engine.view(ctx, func(q querier) error { // once: what is written is written
+	err := s.engine.walk(ctx, func(q querier) error { // once: what is written is written
 		schema, err := schemaVersion(ctx, s.engine, q)
 		if err != nil {
 			return err
@@ -50,9 +49,6 @@ func (s *Store) Dump(ctx context.Context, w io.Writer) error {
 // database, and in which a row comes behind all that it refers to. row must not
 // keep what it is given.
 func (s *Store) dumpTables(ctx context.Context, q querier, table func(*tableHead) error, row func([]byte) error) error {
-	if err := s.engine.unhurried(ctx, q); err != nil {
-		return err
-	}
 	names, err := s.archived(ctx, q)
 	if err != nil {
 		return err
@@ -113,12 +109,16 @@ const byDepth = `WITH RECURSIVE placed (id, depth) AS (
 	SELECT %s FROM placed p JOIN entries t ON t.id = p.id ORDER BY p.depth, p.id`
 
 func (s *Store) dumpTable(ctx context.Context, q querier, name string, table func(*tableHead) error, row func([]byte) error) error {
-	columns, key, err := s.engine.columns(ctx, q, name)
+	all, key, err := s.engine.columns(ctx, q, name)
 	if err != nil {
 		return err
 	}
-	slices.Sort(columns)
+	slices.SortFunc(all, func(a, b column) int { return strings.Compare(a.name, b.name) })
+	columns := namesOfColumns(all)
 	head := &tableHead{Table: name, Columns: columns}
+	if err := head.learnKinds(all); err != nil {
+		return err
+	}
 	if head.Last, err = s.engine.lastID(ctx, q, name); err != nil {
 		return err
 	}
@@ -132,9 +132,6 @@ func (s *Store) dumpTable(ctx context.Context, q querier, name string, table fun
 		return err
 	}
 	defer r.Close()
-	if err := head.learnKinds(r); err != nil {
-		return err
-	}
 	if err := table(head); err != nil {
 		return err
 	}
@@ -161,35 +158,46 @@ func (s *Store) dumpTable(ctx context.Context, q querier, name string, table fun
 		return err
 	}
 	r.Close() // a connection answers one question at a time
-	var all int64
-	if err := q.QueryRowContext(ctx, `SELECT COUNT(*) FROM `+name).Scan(&all); err != nil {
+	var counted int64
+	if err := q.QueryRowContext(ctx, `SELECT COUNT(*) FROM `+name).Scan(&counted); err != nil {
 		return err
 	}
-	if all != n {
-		return fmt.Errorf("%w: %d of %d rows are out of reach", cloud.ErrCorrupt, all-n, all)
+	if counted != n {
+		return fmt.Errorf("%w: %d of %d rows are out of reach", cloud.ErrCorrupt, counted-n, counted)
 	}
 	return nil
 }
 
-// learnKinds asks the engine what the columns are.
-func (t *tableHead) learnKinds(r *sql.Rows) error {
-	types, err := r.ColumnTypes()
-	if err != nil {
-		return err
+// column is one of a table, with the engine's name for its type.
+type column struct{ name, kind string }
+
+func scanColumn(row scanner) (c column, err error) {
+	err = row.Scan(&c.name, &c.kind)
+	return c, err
+}
+
+func namesOfColumns(all []column) (names []string) {
+	for _, c := range all {
+		names = append(names, c.name)
 	}
+	return names
+}
+
+// learnKinds takes what the engine says that the columns are.
+func (t *tableHead) learnKinds(all []column) error {
 	var kinds strings.Builder
-	for _, c := range types {
-		switch c.DatabaseTypeName() {
-		case "INTEGER", "BIGINT", "INT8", "INT4":
+	for _, c := range all {
+		switch strings.ToUpper(c.kind) {
+		case "INTEGER", "BIGINT":
 			kinds.WriteByte(kindNumber)
 		case "TEXT":
 			kinds.WriteByte(kindText)
-		case "BOOLEAN", "BOOL":
+		case "BOOLEAN":
 			kinds.WriteByte(kindTruth)
 		case "BLOB", "BYTEA":
 			kinds.WriteByte(kindBytes)
 		default:
-			return fmt.Errorf("%w: column %s has the type %q", cloud.ErrCorrupt, c.Name(), c.DatabaseTypeName())
+			return fmt.Errorf("%w: column %s has the type %q", cloud.ErrCorrupt, c.name, c.kind)
 		}
 	}
 	t.Kinds = kinds.String()

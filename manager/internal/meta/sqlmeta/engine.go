@@ -18,6 +18,9 @@ type engine interface {
 	// view runs f in a transaction that only reads, and sees the state of one
 	// moment.
 	view(ctx context.Context, f func(q querier) error) error
+	// walk is a view of everything, whose statements take as long as they take. It
+	// may fail if others write meanwhile.
+	walk(ctx context.Context, f func(q querier) error) error
 	// update runs f in a writing transaction, once. It is durable when update has
 	// returned nil, and undone for good otherwise. An alone one sees no other
 	// alone one beside it.
@@ -55,15 +58,13 @@ type engine interface {
 	// ready ends opening: what only this engine has is made, and what opening has
 	// changed is durable.
 	ready(ctx context.Context) error
-	// columns are those of a table, and those of its primary key in order.
-	columns(ctx context.Context, q querier, table string) (names, key []string, err error)
+	// columns are those of a table, and the names of its primary key's in order.
+	columns(ctx context.Context, q querier, table string) (all []column, key []string, err error)
 	// references gives each pair of tables of which one has a key of the other.
 	references(ctx context.Context, q querier, each func(from, to string)) error
 	// lastID is the highest number that a table gave its rows, 0 if it gives none.
 	lastID(ctx context.Context, q querier, table string) (int64, error)
 	setLastID(ctx context.Context, tx querier, table string, last int64) error
-	// unhurried lets the statements of a view take as long as they take.
-	unhurried(ctx context.Context, q querier) error
 
 	// announce wakes who listens, once the transaction is durable; listen calls heard
 	// for that, see meta.Peers.

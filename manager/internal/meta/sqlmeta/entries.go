@@ -149,17 +149,24 @@ func folder(ctx context.Context, q querier, id cloud.EntryID, viewer cloud.UserI
 // pathOf goes up from id to the top. A row can be damaged so that this does not
 // end, hence the bound.
 func pathOf(ctx context.Context, q querier, id cloud.EntryID) ([]cloud.Entry, error) {
-	var path []cloud.Entry
-	for id != cloud.Root {
-		if len(path) > meta.MaxDepth {
-			return nil, fmt.Errorf("entry %d: %w: it does not hang on the root", id, cloud.ErrCorrupt)
-		}
-		e, err := entry(ctx, q, id, meta.AnyViewer)
-		if err != nil {
-			return nil, err
-		}
-		path = append(path, e)
-		id = e.Parent
+	if id == cloud.Root {
+		return nil, nil
+	}
+	path, err := rows(ctx, q, scanEntry, `WITH RECURSIVE up (id, level) AS (
+			SELECT CAST(?1 AS BIGINT), 0
+			UNION ALL
+			SELECT e.parent_id, up.level + 1 FROM up JOIN entries e ON e.id = up.id WHERE e.parent_id <> 0 AND e.trash_id IS NULL AND up.level <= ?2)
+		SELECT `+entryColumns+` FROM up JOIN entries e ON e.id = up.id LEFT JOIN objects o ON o.id = e.object_id
+		WHERE e.trash_id IS NULL ORDER BY up.level`, id, meta.MaxDepth)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(path) == 0:
+		return nil, fmt.Errorf("entry %d: %w", id, cloud.ErrNotFound)
+	case path[len(path)-1].Parent != cloud.Root && len(path) <= meta.MaxDepth:
+		return nil, fmt.Errorf("entry %d: %w", path[len(path)-1].Parent, cloud.ErrNotFound)
+	case path[len(path)-1].Parent != cloud.Root:
+		return nil, fmt.Errorf("entry %d: %w: it does not hang on the root", id, cloud.ErrCorrupt)
 	}
 	slices.Reverse(path)
 	return path, nil

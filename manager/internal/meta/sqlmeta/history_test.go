@@ -27,20 +27,34 @@ func TestMigrate_history(t *testing.T) {
 	newest := len(migrations())
 	for version := 1; version <= newest; version++ {
 		t.Run(fmt.Sprintf("SQLite/%d", version), func(t *testing.T) {
-			testHistory(t, version, Options{Path: filepath.Join(t.TempDir(), "meta.db")})
+			testHistory(t, version, Options{Path: filepath.Join(t.TempDir(), "meta.db")}, nil)
 		})
 	}
 	t.Run("PostgreSQL", func(t *testing.T) {
 		p := pgtest.Start(t)
+		script, err := os.ReadFile(postgresSchema)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, version := range []int{1, 6, newest - 1} {
+			database := fmt.Sprintf("version_%d", version)
 			t.Run(fmt.Sprint(version), func(t *testing.T) {
-				testHistory(t, version, Options{URL: p.For(t).Database(fmt.Sprintf("version_%d", version))})
+				testHistory(t, version, Options{URL: p.For(t).Database(database)}, nil)
+			})
+			t.Run(fmt.Sprintf("%d by hand", version), func(t *testing.T) {
+				testHistory(t, version, Options{URL: p.For(t).Database(database + "_by_hand")}, func() {
+					if out, err := p.SQL(database+"_by_hand", string(script)); err != nil {
+						t.Fatalf("%v: %s", err, out)
+					}
+				})
 			})
 		}
 	})
 }
 
-func testHistory(t *testing.T, version int, o Options) {
+// testHistory has what a version left brought up to date, by the manager unless by
+// something else.
+func testHistory(t *testing.T, version int, o Options, upgrade func()) {
 	ctx := t.Context()
 	must := func(err error) {
 		t.Helper()
@@ -69,6 +83,9 @@ func testHistory(t *testing.T, version int, o Options) {
 		must(old.engine.setLastID(ctx, old.engine.speak(old.write), table, last))
 	}
 	must(old.engine.close())
+	if upgrade != nil {
+		upgrade()
+	}
 
 	s, err := Open(ctx, o)
 	must(err)

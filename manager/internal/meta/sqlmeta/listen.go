@@ -12,7 +12,9 @@ import (
 // newsChannel is what managers listen to.
 const newsChannel = "discord_cloud_news"
 
-func (e *postgresEngine) announce(ctx context.Context, tx querier) error {
+func (e *postgresEngine) announce(ctx context.Context, tx querier) error { return announce(ctx, tx) }
+
+func announce(ctx context.Context, tx querier) error {
 	return exec(ctx, tx, `SELECT pg_notify('`+newsChannel+`', '')`)
 }
 

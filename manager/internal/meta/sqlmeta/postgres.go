@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -53,6 +52,7 @@ const (
 // each other's work, and a big deletion might never come to its end. In line, each
 // change is made once; what only touches a row of its own is let through.
 type postgresEngine struct {
+	catalogue
 	config      *pgx.ConnConfig
 	write, read *sql.DB
 	words       phrasebook
@@ -83,7 +83,7 @@ func openPostgres(o Options) (*postgresEngine, error) {
 	if o.Readers <= 0 {
 		o.Readers = postgresReaders
 	}
-	e := &postgresEngine{config: config, log: o.Log, now: o.Now, writer: newWriter(), alone: make(chan struct{}, 1), slots: make(chan int, postgresWriters)}
+	e := &postgresEngine{config: config, words: phrasebook{put: placeNumbered, once: []any{pgx.QueryExecModeExec}}, log: o.Log, now: o.Now, writer: newWriter(), alone: make(chan struct{}, 1), slots: make(chan int, postgresWriters)}
 	for slot := range postgresWriters - 1 {
 		e.slots <- slot + 1
 	}
@@ -176,50 +176,9 @@ func command(ctx context.Context, c *sql.Conn, statements string) (tag string, e
 	return tag, err
 }
 
-// postgresKinds maps SQLSTATE codes and their classes.
-var postgresKinds = []struct {
-	code    string
-	kind    error
-	passing bool
-}{
-	{"23503", cloud.ErrNotFound, false},    // foreign_key_violation
-	{"23505", cloud.ErrExists, false},      // unique_violation
-	{"23514", cloud.ErrInvalid, false},     // check_violation
-	{"22021", cloud.ErrInvalid, false},     // character_not_in_repertoire: a NUL in a text
-	{"22P05", cloud.ErrInvalid, false},     // untranslatable_character
-	{"25006", cloud.ErrUnavailable, true},  // read_only_sql_transaction: a standby that takes over
-	{"40001", cloud.ErrUnavailable, true},  // serialization_failure
-	{"40P01", cloud.ErrUnavailable, true},  // deadlock_detected
-	{"53100", cloud.ErrFull, false},        // disk_full
-	{"53", cloud.ErrUnavailable, true},     // insufficient_resources: connections, memory
-	{"55P03", cloud.ErrUnavailable, false}, // lock_not_available: has waited already
-	{"57014", cloud.ErrUnavailable, false}, // query_canceled: by statement_timeout
-	{"57P", cloud.ErrUnavailable, true},    // shut down, crashed, starting
-	{"25P03", cloud.ErrUnavailable, true},  // idle_in_transaction_session_timeout
-	{"58", cloud.ErrUnavailable, false},    // system_error
-	{"08", cloud.ErrUnavailable, true},     // connection_exception
-	{"28", cloud.ErrUnavailable, false},    // invalid_authorization_specification
-	{"3D000", cloud.ErrUnavailable, false}, // invalid_catalog_name: no such database
-	{"XX001", cloud.ErrCorrupt, false},     // data_corrupted
-	{"XX002", cloud.ErrCorrupt, false},     // index_corrupted
-	{"42P07", cloud.ErrCorrupt, false},     // duplicate_table: another program's
-}
-
-// verdict is what an error of the engine's own means.
-type verdict struct {
-	kind    error // nil for none
-	own     bool
-	passing bool
-}
-
 func (e *postgresEngine) judge(err error) verdict {
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
-		for _, k := range postgresKinds {
-			if strings.HasPrefix(refused.Code, k.code) {
-				return verdict{k.kind, true, k.passing}
-			}
-		}
-		return verdict{own: true}
+		return verdictOf(refused.Code)
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return verdict{kind: cloud.ErrUnavailable, own: true}
@@ -261,16 +220,9 @@ func (e *postgresEngine) inspect(ctx context.Context) error {
 	return nil
 }
 
-func (e *postgresEngine) tables(ctx context.Context, q querier) ([]string, error) {
-	return rows(ctx, q, scanID[string],
-		`SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'`)
-}
-
 func (e *postgresEngine) settle(ctx context.Context, tx querier) error {
 	return exec(ctx, tx, fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d)`, migrateKey))
 }
-
-func (e *postgresEngine) migration(script string) string { return tablesToPostgres(script) }
 
 // guard keeps the tables from the roles behind Supabase's public API, to which it
 // opens new tables.
@@ -304,73 +256,15 @@ func (e *postgresEngine) ready(ctx context.Context) error {
 	return err
 }
 
-// check asks for rules that are not in force: PostgreSQL keeps the others itself.
-func (e *postgresEngine) check(ctx context.Context, q querier) ([]string, error) {
-	return rows(ctx, q, func(row scanner) (string, error) {
-		name, err := scanID[string](row)
-		return fmt.Sprintf("the rule %s is not in force", name), err
-	}, `SELECT conname FROM pg_constraint WHERE connamespace = current_schema()::regnamespace AND NOT convalidated`)
-}
-
-func (e *postgresEngine) columns(ctx context.Context, q querier, table string) (names, key []string, err error) {
-	if names, err = rows(ctx, q, scanID[string], `SELECT column_name::text FROM information_schema.columns
-		WHERE table_schema = current_schema() AND table_name = ?`, table); err != nil {
-		return nil, nil, err
-	}
-	key, err = rows(ctx, q, scanID[string], `SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
-		WHERE i.indisprimary AND i.indrelid = to_regclass(?) ORDER BY array_position(i.indkey::int2[], a.attnum)`, table)
-	return names, key, err
-}
-
-func (e *postgresEngine) references(ctx context.Context, q querier, each func(from, to string)) error {
-	return eachPair(ctx, q, each, `SELECT c.relname, p.relname FROM pg_constraint k
-		JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class p ON p.oid = k.confrelid
-		WHERE k.contype = 'f' AND k.connamespace = current_schema()::regnamespace`)
-}
-
-// sequence is what numbers the rows of a table, "" for nothing.
-func (e *postgresEngine) sequence(ctx context.Context, q querier, table string) (string, error) {
-	all, err := rows(ctx, q, scanID[string], `SELECT s.relname FROM pg_class s JOIN pg_depend d ON d.objid = s.oid AND d.deptype = 'i'
-		WHERE s.relkind = 'S' AND d.refobjid = to_regclass(?)`, table)
-	if err != nil || len(all) == 0 {
-		return "", err
-	}
-	return pgx.Identifier{all[0]}.Sanitize(), nil
-}
-
-func (e *postgresEngine) lastID(ctx context.Context, q querier, table string) (last int64, err error) {
-	sequence, err := e.sequence(ctx, q, table)
-	if err != nil || sequence == "" {
-		return 0, err
-	}
-	err = q.QueryRowContext(ctx, `SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM `+sequence).Scan(&last)
-	return last, err
-}
-
-func (e *postgresEngine) setLastID(ctx context.Context, tx querier, table string, last int64) error {
-	sequence, err := e.sequence(ctx, tx, table)
-	if err != nil || sequence == "" {
-		return err
-	}
-	return exec(ctx, tx, `SELECT setval(?, ?)`, sequence, last)
-}
-
-func (e *postgresEngine) unhurried(ctx context.Context, q querier) error {
-	return exec(ctx, q, `SET LOCAL statement_timeout = 0`)
+func (e *postgresEngine) walk(ctx context.Context, f func(q querier) error) error {
+	return e.view(ctx, func(q querier) error {
+		if err := exec(ctx, q, `SET LOCAL statement_timeout = 0`); err != nil {
+			return err
+		}
+		return f(q)
+	})
 }
 
 func (e *postgresEngine) close() error {
 	return errors.Join(e.fence.close(), e.read.Close(), e.write.Close())
-}
-
-// ourTables are the names of the tables that migrations make.
-func ourTables(all []migration) []string {
-	names := []string{versionTable}
-	for _, m := range all {
-		for _, match := range createTable.FindAllStringSubmatch(m.sql, -1) {
-			names = append(names, match[1])
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }

@@ -137,7 +137,7 @@ func (s *Store) loadTable(ctx context.Context, a *archiveReader, t *tableHead) e
 		if err != nil {
 			return err
 		}
-		if !sameColumns(known, t.Columns) {
+		if !sameColumns(namesOfColumns(known), t.Columns) {
 			return damagedArchive(fmt.Errorf("table %q has other columns", t.Table))
 		}
 		return q.QueryRowContext(ctx, `SELECT COUNT(*) FROM `+t.Table).Scan(&there)
@@ -212,7 +212,7 @@ func (s *Store) compare(ctx context.Context, a *archiveReader) error {
 		}
 		return err
 	}
-	return s.engine.view(ctx, func(q querier) error {
+	return s.engine.walk(ctx, func(q querier) error {
 		err := s.dumpTables(ctx, q, func(t *tableHead) error {
 			if err := end(); err != nil {
 				return err

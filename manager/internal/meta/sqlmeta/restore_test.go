@@ -103,6 +103,10 @@ func opens(t *testing.T, o sqlmeta.Options) *sqlmeta.Store {
 
 // What goes from SQLite to PostgreSQL and back is the same at each station.
 func testMove(t *testing.T, p *pgtest.Server) {
+	moves(t, sqlmeta.Options{URL: p.Database("move_a"), Now: at}, sqlmeta.Options{URL: p.Database("move_b"), Now: at}, sqliteIn(t.TempDir()), sqliteIn(t.TempDir()))
+}
+
+func moves(t *testing.T, stations ...sqlmeta.Options) {
 	first := sqliteIn(t.TempDir())
 	s := opens(t, first)
 	furnish(t, s)
@@ -111,9 +115,7 @@ func testMove(t *testing.T, p *pgtest.Server) {
 		t.Fatal(err)
 	}
 	from := first
-	for _, to := range []sqlmeta.Options{
-		{URL: p.Database("move_a"), Now: at}, {URL: p.Database("move_b"), Now: at}, sqliteIn(t.TempDir()), sqliteIn(t.TempDir()),
-	} {
+	for _, to := range stations {
 		n, err := sqlmeta.Move(t.Context(), from, to)
 		if err != nil || n < 5000 {
 			t.Fatalf("Move = %d rows, %v", n, err)

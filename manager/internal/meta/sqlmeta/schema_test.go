@@ -1,6 +1,7 @@
 package sqlmeta
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -73,7 +74,9 @@ func TestSchema_postgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	want, wantIndexes := parseSchema(strings.Join(catalogue, "\n"))
-	got, gotIndexes := parseSchema(string(script))
+	head, rest, _ := strings.Cut(string(script), "-- Upgrades of older tables.")
+	_, tail, _ := strings.Cut(rest, "-- End of upgrades.")
+	got, gotIndexes := parseSchema(head + tail)
 	if len(want) < 9 || len(want["entries"].columns) != 15 || len(want["entries"].rules) != 5 || len(wantIndexes) < 12 {
 		t.Fatalf("the catalogue was not understood: %+v, %v", want, wantIndexes)
 	}
@@ -100,5 +103,51 @@ func TestSchema_postgres(t *testing.T) {
 	version := fmt.Sprintf("INSERT INTO schema_version (version, applied_at) VALUES (%d, ", len(migrations()))
 	if !strings.Contains(string(script), version) {
 		t.Errorf("database.sql lacks %q", version)
+	}
+}
+
+var update = flag.Bool("update", false, "write the upgrades of database.sql anew")
+
+// upgrades are what database.sql does to older tables: what the migrations do, one
+// after another, and none twice.
+func upgrades() string {
+	var script strings.Builder
+	for _, m := range migrations()[1:] {
+		fmt.Fprintf(&script, `DO $upgrade$
+BEGIN
+	IF (SELECT MAX(version) FROM schema_version) = %d THEN
+		EXECUTE $migration$
+%s
+$migration$;
+		INSERT INTO schema_version (version, applied_at) VALUES (%d, (extract(epoch FROM now()) * 1000000)::bigint);
+	END IF;
+END
+$upgrade$;
+`, m.version-1, strings.TrimSpace(tablesToPostgres(m.sql)), m.version)
+	}
+	return script.String()
+}
+
+// database.sql brings older tables up to date by the manager's own migrations.
+func TestSchema_upgrades(t *testing.T) {
+	script, err := os.ReadFile(postgresSchema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const begin, end = "-run TestSchema_upgrades -update\n", "-- End of upgrades."
+	head, rest, ok1 := strings.Cut(string(script), begin)
+	got, tail, ok2 := strings.Cut(rest, end)
+	if !ok1 || !ok2 {
+		t.Fatal("database.sql has no place for upgrades")
+	}
+	want := upgrades()
+	if *update {
+		if err := os.WriteFile(postgresSchema, []byte(head+begin+want+end+tail), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if got != want {
+		t.Error("the upgrades of database.sql are not the migrations: run the test with -update")
 	}
 }

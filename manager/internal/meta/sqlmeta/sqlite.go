@@ -324,12 +324,12 @@ func (e *sqliteEngine) check(ctx context.Context, q querier) ([]string, error) {
 	return append(faults, lost...), err
 }
 
-func (e *sqliteEngine) columns(ctx context.Context, q querier, table string) (names, key []string, err error) {
-	if names, err = rows(ctx, q, scanID[string], `SELECT name FROM pragma_table_info(?)`, table); err != nil {
+func (e *sqliteEngine) columns(ctx context.Context, q querier, table string) (all []column, key []string, err error) {
+	if all, err = rows(ctx, q, scanColumn, `SELECT name, type FROM pragma_table_info(?)`, table); err != nil {
 		return nil, nil, err
 	}
 	key, err = rows(ctx, q, scanID[string], `SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk`, table)
-	return names, key, err
+	return all, key, err
 }
 
 func (e *sqliteEngine) references(ctx context.Context, q querier, each func(from, to string)) error {
@@ -348,8 +348,9 @@ func (e *sqliteEngine) setLastID(ctx context.Context, tx querier, table string, 
 	return exec(ctx, tx, `INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)`, table, last)
 }
 
-// unhurried has nothing to do: a statement takes as long as it takes.
-func (e *sqliteEngine) unhurried(context.Context, querier) error { return nil }
+func (e *sqliteEngine) walk(ctx context.Context, f func(q querier) error) error {
+	return e.view(ctx, f)
+}
 
 func (e *sqliteEngine) close() error {
 	var errs []error

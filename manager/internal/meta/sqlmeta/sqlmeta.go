@@ -1,6 +1,6 @@
-// Package sqlmeta is the manager's database in SQL: in one SQLite file, or in
-// PostgreSQL. It keeps the contract of package meta; what rows mean to users is
-// known above it. Tables and statements are the same in both, see dialect.go for
+// Package sqlmeta is the manager's database in SQL: in one SQLite file, in
+// PostgreSQL, or in PostgreSQL behind the REST API of Supabase. It keeps the contract of package meta; what rows mean to users is
+// known above it. Tables and statements are the same in all, see dialect.go for
 // the few words that are not.
 //
 // SQLite is modernc.org/sqlite, without cgo. One connection writes, in immediate
@@ -9,6 +9,9 @@
 //
 // PostgreSQL 13 or later is spoken to through pgx, in a way that works behind
 // pgbouncer in transaction mode.
+//
+// Over REST only a stored function is a transaction. There is one, which runs the
+// statements of this package, see package restsql.
 //
 // Why one table for files and folders: a name is taken once in a folder, over
 // both kinds, and only an index holds that up against two writers at once.
@@ -24,19 +27,23 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"discordcloud/manager/internal/meta"
 	"discordcloud/pkg/cloud"
+	"discordcloud/pkg/config"
 )
 
 // Options say how a database is opened. Zero values are defaults.
 type Options struct {
-	// URL is that of a PostgreSQL database, postgres://…. Without one the
-	// database is SQLite's.
+	// URL is that of a PostgreSQL database, postgres://…, or of a Supabase project,
+	// https://…. Without one the database is SQLite's.
 	URL string
+	// Key is that of a Supabase project's service role.
+	Key config.Secret
 	// Path of SQLite's file. It and its folder are made if they are missing, for
 	// the owner's eyes only. Beside it lie "-wal", "-shm" and ".lock".
 	Path string
@@ -102,7 +109,9 @@ func newStore(o *Options) *Store {
 // connect chooses the engine. beside tells that another process keeps the tables
 // up to date.
 func (s *Store) connect(o Options) (beside bool, err error) {
-	if o.URL != "" {
+	if strings.HasPrefix(o.URL, "https://") || strings.HasPrefix(o.URL, "http://") {
+		s.engine, beside = openRest(o), o.Shared
+	} else if o.URL != "" {
 		e, err := openPostgres(o)
 		if err != nil {
 			return false, err

@@ -149,7 +149,11 @@ func (e *postgresEngine) indexNames(ctx context.Context) error {
 }
 
 func (e *postgresEngine) seek(text string) (query, arg string, ok bool) {
-	if !e.trigrams.Load() || !seekable(text) {
+	return seekTrigrams(text, e.trigrams.Load())
+}
+
+func seekTrigrams(text string, indexed bool) (query, arg string, ok bool) {
+	if !indexed || !seekable(text) {
 		return "", "", false
 	}
 	return `SELECT id FROM entries WHERE name_key LIKE ?%d ESCAPE '\'`, "%" + likeEscape.Replace(text) + "%", true

@@ -64,10 +64,10 @@ func (s *Store) Walk(ctx context.Context, id cloud.EntryID, viewer cloud.UserID,
 // fill reads the next page of a folder, files and folders together by name. The
 // two halves come off one index each, and SQLite merges them.
 func (s *Store) fill(ctx context.Context, l *level, viewer cloud.UserID) error {
-	return s.snapshot(ctx, func(q querier) error {
+	err := s.snapshot(ctx, func(q querier) error {
 		v, err := sightOf(ctx, q, l.id, viewer)
 		if errors.Is(err, cloud.ErrNotFound) { // it has gone since it was met
-			l.page, l.done = nil, true
+			l.page = nil
 			return nil
 		}
 		if err != nil {
@@ -82,13 +82,14 @@ func (s *Store) fill(ctx context.Context, l *level, viewer cloud.UserID) error {
 		},
 			fmt.Sprintf(half+` UNION ALL `+half+` ORDER BY name_key, name LIMIT ?5`, cloud.KindFolder, cloud.KindFile),
 			viewer, l.id, meta.FoldName(l.last), l.last, walkPage)
-		if err != nil {
-			return err
-		}
-		l.page, l.done = page, len(page) < walkPage
-		if len(page) > 0 {
-			l.last = page[len(page)-1].Name
-		}
-		return nil
+		l.page = page
+		return err
 	})
+	if err == nil {
+		l.done = len(l.page) < walkPage
+		if len(l.page) > 0 {
+			l.last = l.page[len(l.page)-1].Name
+		}
+	}
+	return err
 }

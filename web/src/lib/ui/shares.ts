@@ -1,9 +1,8 @@
 /** The bytes of a folder by kinds of files, for a chart: the largest, and the rest as one. */
 import type { Usage } from '../api/space';
 import { lookOf, type Look } from '../kind';
-import type { Text } from '../words/words.svelte';
 
-export type Share = { word: Text; tint: Look['tint']; bytes: number; part: number };
+export type Share = { word: Look['word']; tint: Look['tint']; bytes: number; part: number };
 
 /** By MIME types, as the server counts them; parts are of 1. */
 export function sharesOf(types: Readonly<Record<string, number>>): Share[] {
@@ -11,8 +10,7 @@ export function sharesOf(types: Readonly<Record<string, number>>): Share[] {
   const shares = new Map<string, Share>();
   for (const [type, bytes] of Object.entries(types)) {
     if (bytes <= 0) continue;
-    const { word: kind, tint } = lookOf({ kind: 'file', name: '', type });
-    const word = tint === 'file' ? 'Other' : kind;
+    const { word, tint } = lookOf({ kind: 'file', name: '', type });
     const share = shares.get(word) ?? { word, tint, bytes: 0, part: 0 };
     share.bytes += bytes;
     share.part = share.bytes / total;

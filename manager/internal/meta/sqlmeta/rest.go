@@ -1,0 +1,273 @@
+package sqlmeta
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"discordcloud/manager/internal/restsql"
+	"discordcloud/pkg/cloud"
+)
+
+const (
+	restCalls = 16   // at once
+	restPage  = 5000 // rows of a table that is read as a whole
+	// restWatch is how long the other managers are watched for a sign of life by
+	// who wants the database alone: they give one every three seconds.
+	restWatch = 4 * time.Second
+)
+
+// restEngine is a Supabase project that is reached by its URL and its key. Its
+// tables are made by pasting database.sql into the project's SQL editor, and never
+// here. What is known of PostgreSQL holds for it, but for what a session has:
+// nobody can be listened to, and no lock outlasts a call.
+type restEngine struct {
+	catalogue
+	client *restsql.Client
+	db     *sql.DB
+	pages  *sql.DB // for queries that read whole tables
+	words  phrasebook
+	now    func() time.Time
+	writer string        // names this engine's rows of commits
+	alone  chan struct{} // holds one token: who would wait for each other does it here
+	slots  chan int      // of writers beside
+	number atomic.Int64  // of the last transaction
+
+	trigrams atomic.Bool // names are indexed by their parts
+}
+
+func openRest(o Options) *restEngine {
+	client := restsql.New(restsql.Options{URL: o.URL, Key: o.Key, Lock: aloneKey})
+	e := &restEngine{
+		client: client, db: client.DB(restCalls), pages: client.Pages(2, restPage), words: phrasebook{put: restsql.Place}, now: o.Now,
+		writer: newWriter(), alone: make(chan struct{}, 1), slots: make(chan int, postgresWriters),
+	}
+	for slot := range postgresWriters - 1 {
+		e.slots <- slot + 1
+	}
+	return e
+}
+
+func (e *restEngine) name() string { return "the Supabase project " + e.client.Host() }
+
+func (e *restEngine) pools() (write, read *sql.DB) { return e.db, e.db }
+
+func (e *restEngine) speak(q querier) querier { return translated{q, &e.words} }
+
+func (e *restEngine) view(ctx context.Context, f func(q querier) error) error {
+	return e.client.View(ctx, e.db, func(c *sql.Conn) error { return f(e.speak(c)) })
+}
+
+// update counts its transactions as postgresEngine does, so that it can find out
+// about one whose last call got no answer. That call may still be on its way then:
+// it finds its number taken back, and does nothing.
+func (e *restEngine) update(ctx context.Context, alone bool, f func(tx querier) error) error {
+	slot, done, err := e.slot(ctx, alone)
+	if err != nil {
+		return err
+	}
+	defer done()
+	number, writer := e.number.Add(1), fmt.Sprintf("%s/%d", e.writer, slot)
+	mark := e.statement(`INSERT INTO commits (writer, number, at) VALUES (?1, ?2, ?3)
+		ON CONFLICT (writer) DO UPDATE SET number = excluded.number, at = excluded.at WHERE abs(commits.number) < excluded.number`,
+		writer, number, e.now().UnixMicro())
+	settle := func(ctx context.Context) error { return e.made(ctx, writer, number) }
+	return e.client.Update(ctx, e.db, mark, settle, func(c *sql.Conn) error { return f(e.speak(c)) })
+}
+
+func (e *restEngine) statement(text string, args ...any) restsql.Statement {
+	args = plainArgs(args)
+	s := restsql.Statement{Text: e.words.lookup(text, args).text}
+	for _, arg := range args {
+		s.Args = append(s.Args, driver.Value(arg))
+	}
+	return s
+}
+
+func (e *restEngine) slot(ctx context.Context, alone bool) (slot int, done func(), err error) {
+	if alone {
+		select {
+		case e.alone <- struct{}{}:
+			return 0, func() { <-e.alone }, nil
+		case <-ctx.Done():
+			return 0, nil, ctx.Err()
+		}
+	}
+	select {
+	case slot = <-e.slots:
+		return slot, func() { e.slots <- slot }, nil
+	case <-ctx.Done():
+		return 0, nil, ctx.Err()
+	}
+}
+
+// made is nil if a transaction was made, errCut if it was not, and will not be any
+// more. It comes behind one that is being made, since that has the lock.
+func (e *restEngine) made(ctx context.Context, writer string, number int64) error {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	for {
+		var last int64
+		err := e.speak(e.db).QueryRowContext(ctx, `INSERT INTO commits (writer, number, at) VALUES (?1, ?2, ?3) ON CONFLICT (writer)
+			DO UPDATE SET number = CASE WHEN commits.number = ?4 THEN ?4 ELSE ?2 END, at = excluded.at RETURNING number`,
+			writer, -number, e.now().UnixMicro(), number).Scan(&last)
+		switch {
+		case err == nil && last == number:
+			return nil
+		case err == nil:
+			return errCut
+		case !e.passing(err): // the client waits between calls that fail
+			return fmt.Errorf("whether a change was made is not known: %w", err)
+		}
+	}
+}
+
+func (e *restEngine) failure() error { return nil }
+
+func (e *restEngine) judge(err error) verdict {
+	if refused, ok := errors.AsType[*restsql.Error](err); ok {
+		if v := verdictOf(refused.Code); v.kind != nil {
+			return v
+		}
+		if refused.OfStatement() {
+			return verdict{own: true}
+		}
+		return verdict{cloud.ErrUnavailable, true, refused.Passing()}
+	}
+	if errors.Is(err, restsql.ErrCut) || errors.Is(err, restsql.ErrChanged) || errors.Is(err, errCut) {
+		return verdict{cloud.ErrUnavailable, true, true}
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return verdict{kind: cloud.ErrUnavailable, own: true}
+	}
+	return verdict{}
+}
+
+func (e *restEngine) kindOf(err error) (kind error, own bool) {
+	v := e.judge(err)
+	return v.kind, v.own
+}
+
+func (e *restEngine) cutOff(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, restsql.ErrCut)
+}
+
+func (e *restEngine) passing(err error) bool { return e.judge(err).passing }
+
+func (e *restEngine) sole() bool { return false }
+
+// raise can keep nobody away. Who wants the database alone looks whether managers
+// are at work; those that come later find what he leaves in the table of commits.
+func (e *restEngine) raise(ctx context.Context, alone bool, patience time.Duration) error {
+	if !alone {
+		return nil
+	}
+	if err := e.inspect(ctx); err != nil {
+		return err
+	}
+	before, err := managers(ctx, e.speak(e.db))
+	if err != nil || len(before) == 0 {
+		return err
+	}
+	select {
+	case <-time.After(restWatch):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	after, err := managers(ctx, e.speak(e.db))
+	for id, beat := range after {
+		if err == nil && beat != before[id] {
+			err = cloud.UserErrorf(cloud.ErrUnavailable, "%s is in use by a manager: stop all managers first", e.name())
+		}
+	}
+	return err
+}
+
+func (e *restEngine) lower() error { return nil }
+
+// inspect says when database.sql has to be pasted before a manager can work here.
+func (e *restEngine) inspect(ctx context.Context) error {
+	version, err := schemaVersion(ctx, e, e.db)
+	if newest := len(migrations()); err == nil && version < newest {
+		return cloud.UserErrorf(cloud.ErrInvalid,
+			"%s has tables of version %d, this program needs version %d: stop all managers, paste its database.sql into the SQL editor, and run it",
+			e.name(), version, newest)
+	}
+	return err
+}
+
+// tables is what a database is asked first: it tells why a project does not answer.
+func (e *restEngine) tables(ctx context.Context, q querier) ([]string, error) {
+	all, err := e.catalogue.tables(ctx, q)
+	refused, is := errors.AsType[*restsql.Error](err)
+	switch {
+	case !is:
+		return all, err
+	case refused.Code == restsql.NoFunction, refused.Code == restsql.OtherProtocol:
+		return nil, cloud.UserErrorf(cloud.ErrInvalid, "%s lacks what this program needs: paste database.sql into its SQL editor, and run it", e.name())
+	case refused.Denied():
+		return nil, cloud.UserErrorf(cloud.ErrDenied, "%s refuses SUPABASE_KEY: it must be the key of the service role, or a secret key", e.name())
+	case refused.Missing():
+		return nil, cloud.UserErrorf(cloud.ErrInvalid, "%s does not answer as Supabase does: is SUPABASE_URL the URL of the project?", e.name())
+	}
+	return nil, err
+}
+
+// settle has nothing to do: tables are not migrated here.
+func (e *restEngine) settle(context.Context, querier) error { return nil }
+
+func (e *restEngine) guard(context.Context, querier) error { return nil }
+
+func (e *restEngine) seek(text string) (query, arg string, ok bool) {
+	return seekTrigrams(text, e.trigrams.Load())
+}
+
+// ready looks for the index of names, which database.sql makes, and removes what
+// processes that ended long ago have left of their commits.
+func (e *restEngine) ready(ctx context.Context) error {
+	var there bool
+	if err := e.db.QueryRowContext(ctx, `SELECT to_regclass('`+trigramIndex+`') IS NOT NULL`).Scan(&there); err != nil {
+		return err
+	}
+	e.trigrams.Store(there)
+	return exec(ctx, e.speak(e.db), `DELETE FROM commits WHERE at < ? AND writer <> ?`, e.now().Add(-24*time.Hour).UnixMicro(), restoring)
+}
+
+// announce wakes managers that have a connection string.
+func (e *restEngine) announce(ctx context.Context, tx querier) error { return announce(ctx, tx) }
+
+func (e *restEngine) listen(context.Context, func()) error {
+	return fmt.Errorf("listen over REST: %w", errors.ErrUnsupported)
+}
+
+// walk reads page by page, each at a moment of its own. Whoever changes something
+// leaves the number of his transaction: where these are as they were, all of it was
+// one moment.
+func (e *restEngine) walk(ctx context.Context, f func(q querier) error) error {
+	numbers := func() ([]string, error) {
+		return rows(ctx, e.db, scanID[string], `SELECT writer || ' ' || number FROM commits ORDER BY writer`)
+	}
+	before, err := numbers()
+	if err != nil {
+		return err
+	}
+	if err := f(e.speak(e.pages)); err != nil {
+		return err
+	}
+	after, err := numbers()
+	if err == nil && !slices.Equal(before, after) {
+		err = cloud.UserErrorf(cloud.ErrUnavailable, "%s was changed while it was read: stop all managers first", e.name())
+	}
+	return err
+}
+
+func (e *restEngine) close() error {
+	err := errors.Join(e.pages.Close(), e.db.Close())
+	e.client.Close()
+	return err
+}
