@@ -3,11 +3,13 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net"
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -157,43 +159,76 @@ func TestEndToEnd_invite(t *testing.T) {
 	}
 }
 
-// Who reads while the file is deleted for good gets all of it or sees that it
-// breaks; nothing goes from Discord before the grace is over.
-func TestEndToEnd_deletedWhileRead(t *testing.T) {
+// Who reads while the file is renamed, replaced or deleted for good gets all of it
+// as it was or sees that it breaks, and goes on with nothing else; nothing goes from
+// Discord before the grace is over.
+func TestEndToEnd_changedWhileRead(t *testing.T) {
 	s := startServe(t, map[string]string{"TRASH_DAYS": "0"})
 	c := setUp(t, s.base)
 	c.servicesReady(3)
 	c.connect()
 	ctx := withTimeout(t, 2*time.Minute)
 	c.book(ctx, 2)
-	data := content{seed: 5, size: 2*partSize + 12_345}
-	if _, err := c.upload(ctx, "/", "film.bin", data, packet.ConflictFail); err != nil {
+	first := content{seed: 5, size: partSize + 3<<20 + 345}
+	second := content{seed: 6, size: first.size}
+	if _, err := c.upload(ctx, "/", "film.bin", first, packet.ConflictFail); err != nil {
 		t.Fatal(err)
 	}
 	film, err := c.lookup(ctx, "/film.bin")
 	c.must(err)
-	stored := len(s.messages(t))
-	r, err := c.request(ctx, "GET", fmt.Sprintf("/api/entries/%d/content", film.ID), nil)
-	c.must(err)
-	defer func() { _ = r.Body.Close() }()
-	head := make([]byte, 1000)
-	_, err = io.ReadFull(r.Body, head)
-	c.must(err)
+	get := func(header ...string) *http.Response {
+		t.Helper()
+		r, err := http.NewRequestWithContext(ctx, "GET", fmt.Sprintf("%s/api/entries/%d/content", s.base, film.ID), nil)
+		c.must(err)
+		r.Header.Set("Authorization", "Bearer "+c.token)
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		answer, err := http.DefaultClient.Do(r)
+		c.must(err)
+		t.Cleanup(func() { _ = answer.Body.Close() })
+		return answer
+	}
+	// reads begins to read, and gives what reads on.
+	reads := func(want content) (tag string, ends func(what string)) {
+		t.Helper()
+		r := get()
+		got := make([]byte, 1000)
+		_, err := io.ReadFull(r.Body, got)
+		c.must(err)
+		return r.Header.Get("ETag"), func(what string) {
+			t.Helper()
+			rest, err := io.ReadAll(r.Body)
+			got = append(got, rest...)
+			whole, _ := io.ReadAll(want.reader())
+			if len(got) > len(whole) || !bytes.Equal(got, whole[:len(got)]) {
+				t.Errorf("%s: read %d bytes, and not those of the file", what, len(got))
+			}
+			if err == nil && len(got) != len(whole) {
+				t.Errorf("%s: ended without an error after %d bytes of %d", what, len(got), len(whole))
+			}
+		}
+	}
 
-	c.must(c.do(ctx, "POST", "/api/delete", map[string]any{"ids": []int64{film.ID}}, nil))
-	c.refused(404, "GET", fmt.Sprintf("/api/entries/%d/content", film.ID), nil)
-	rest, err := io.ReadAll(r.Body)
-	got := append(head, rest...)
-	whole := make([]byte, data.size)
-	if _, err := data.ReadAt(whole, 0); err != nil && err != io.EOF {
+	tag, ends := reads(first)
+	c.must(c.do(ctx, "PATCH", fmt.Sprintf("/api/entries/%d", film.ID), map[string]any{"name": "movie.bin"}, nil))
+	if _, err := c.upload(ctx, "/", "movie.bin", second, packet.ConflictOverwrite); err != nil {
 		t.Fatal(err)
 	}
-	if int64(len(got)) > data.size || string(got) != string(whole[:len(got)]) {
-		t.Errorf("read %d bytes, and not those of the file", len(got))
+	if r := get("If-Match", tag); r.StatusCode != http.StatusPreconditionFailed {
+		t.Errorf("what is not there any more was sent with status %d", r.StatusCode)
 	}
-	if err == nil && int64(len(got)) != data.size {
-		t.Errorf("ended without an error after %d bytes of %d", len(got), data.size)
+	if r := get("Range", "bytes=1000-", "If-Range", tag); r.StatusCode != http.StatusOK || r.ContentLength != second.size {
+		t.Errorf("a broken download went on in another content: status %d, %d bytes", r.StatusCode, r.ContentLength)
 	}
+	ends("replaced")
+	c.verify(ctx, "/movie.bin", second)
+
+	stored := len(s.messages(t))
+	_, ends = reads(second)
+	c.must(c.do(ctx, "POST", "/api/delete", map[string]any{"ids": []int64{film.ID}}, nil))
+	c.refused(404, "GET", fmt.Sprintf("/api/entries/%d/content", film.ID), nil)
+	ends("deleted")
 
 	// It is of no use to anybody, and stays for the grace: for readers, and for who
 	// goes back to a copy of the database.
@@ -204,7 +239,7 @@ func TestEndToEnd_deletedWhileRead(t *testing.T) {
 		Deleted struct{ Messages int64 }
 	}
 	c.must(c.do(ctx, "GET", "/api/admin/storage", nil, &storage))
-	if storage.Garbage.Bytes < data.size || storage.Due.Messages != 0 || storage.Deleted.Messages != 0 {
+	if storage.Garbage.Bytes < first.size+second.size || storage.Due.Messages != 0 || storage.Deleted.Messages != 0 {
 		t.Errorf("storage: %+v", storage)
 	}
 	if n := len(s.messages(t)); n < stored {
