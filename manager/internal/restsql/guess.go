@@ -56,14 +56,20 @@ func (f *foreseen) setRow(text string, answer []byte) {
 
 func (c *Client) lock() string { return strconv.FormatInt(c.o.Lock, 10) }
 
-// counted is how many rows a statement changed the last time.
-func (c *Client) counted(text string) (int64, bool) {
-	if c.o.Memory < 0 {
+// guessCount is how many rows a statement changed in an earlier attempt, or the last
+// time.
+func (tx *transaction) guessCount(s *step) (int64, bool) {
+	if !tx.guess || tx.c.o.Memory < 0 || tx.past.plain(s.Text) {
 		return 0, false
 	}
-	c.foreseen.mu.Lock()
-	defer c.foreseen.mu.Unlock()
-	n, ok := c.foreseen.counts[text]
+	if n, ok := tx.past.counts[turn{s.Text, s.nth}]; ok {
+		return n, true
+	}
+	s.blind = true
+	f := &tx.c.foreseen
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, ok := f.counts[s.Text]
 	return n, ok
 }
 
@@ -78,18 +84,22 @@ func (c *Client) countIs(text string, n int64) {
 // the end tells what this one and others behind it answer, and to ask would cost a
 // call as well.
 func (tx *transaction) guessRows(s *step) ([]byte, bool) {
-	if !tx.guess || tx.c.o.Memory < 0 || tx.past.plain(s.Text) {
+	if !tx.guess || tx.c.o.Memory < 0 || tx.past.failed[s.Text] {
+		return nil, false
+	}
+	if n, ok := tx.numbers[s.Text]; ok { // the first number may have to be asked for, the next ones follow
+		return numbered(n + 1), true
+	}
+	if tx.past.plain(s.Text) {
 		return nil, false
 	}
 	if s.writes {
-		if n, ok := tx.numbers[s.Text]; ok {
-			return numbered(n + 1), true
-		}
 		return tx.c.foreseen.row(s.Text)
 	}
 	if answer, ok := tx.c.memory.lookup(s.key); ok {
 		return answer, true
 	}
+	s.blind = true
 	return nil, tx.c.foreseen.nothing(s.Text) || tx.bold && len(tx.steps) > 1
 }
 

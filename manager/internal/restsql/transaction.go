@@ -60,8 +60,10 @@ type step struct {
 	Count *int64          `json:"count,omitempty"` // of rows, where it was used
 
 	key     string // in the memory
+	nth     int    // of those with its text, from 0
 	writes  bool
 	guessed bool   // and not confirmed yet
+	blind   bool   // without having heard an answer to these arguments
 	answer  []byte // rows that were used, of those that write
 	heard   *int64 // count, not used yet
 }
@@ -77,6 +79,7 @@ type transaction struct {
 	past   *past
 
 	numbers map[string]int64 // that rows got, the last by each statement
+	said    map[string]int   // how often, by text
 }
 
 // past is what earlier attempts at the same transaction have met, by the texts of
@@ -85,6 +88,13 @@ type transaction struct {
 type past struct {
 	failed map[string]bool // though nobody was waiting for them
 	wrong  map[string]int  // attempts in which they were guessed wrong
+	counts map[turn]int64  // what they told
+}
+
+// turn is a statement that is said for the nth time in a transaction.
+type turn struct {
+	text string
+	nth  int
 }
 
 // wrongMost is how often a statement may be guessed wrong: once, for then it is
@@ -126,7 +136,7 @@ func (c *Client) attempt(ctx context.Context, db *sql.DB, f func(*sql.Conn) erro
 		return err
 	}
 	defer conn.Close()
-	earlier := &past{failed: map[string]bool{}, wrong: map[string]int{}}
+	earlier := &past{failed: map[string]bool{}, wrong: map[string]int{}, counts: map[turn]int64{}}
 	for try := range triesMost {
 		tx := &transaction{c: c, guess: try < guessedTries, bold: try < boldTries, past: earlier}
 		if err := use(conn, tx); err != nil {
@@ -235,6 +245,11 @@ func (tx *transaction) add(s Statement, rows bool) (*step, error) {
 		tx.failed = err
 		return nil, err
 	}
+	if tx.said == nil {
+		tx.said = map[string]int{}
+	}
+	one.nth = tx.said[one.Text]
+	tx.said[one.Text]++
 	tx.writes = tx.writes || one.writes
 	tx.steps = append(tx.steps, one)
 	return one, nil
@@ -281,7 +296,7 @@ func (tx *transaction) count(ctx context.Context, one *step) (int64, error) {
 		return 0, tx.failed
 	}
 	if one.heard == nil {
-		if n, ok := tx.c.counted(one.Text); ok && tx.guess && !tx.past.plain(one.Text) {
+		if n, ok := tx.guessCount(one); ok {
 			one.Count, one.guessed = &n, true
 			return n, nil
 		}
@@ -376,11 +391,12 @@ func (tx *transaction) ask(ctx context.Context, function string, s script, own i
 		if told == nil {
 			continue
 		}
-		if one.Sum != nil || one.Count != nil {
+		if (one.Sum != nil || one.Count != nil) && !one.blind {
 			wrong[one.Text] = true
 		}
 		if !one.Rows {
 			tx.c.countIs(one.Text, told.Count)
+			tx.past.counts[turn{one.Text, one.nth}] = told.Count
 			one.heard = &told.Count
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,7 +33,7 @@ type restEngine struct {
 	db     *sql.DB
 	pages  *sql.DB // for queries that read whole tables
 	words  phrasebook
-	now    func() time.Time
+	clock  *stillClock
 	writer string        // names this engine's rows of commits
 	alone  chan struct{} // holds one token: who would wait for each other does it here
 	slots  chan int      // of writers beside
@@ -44,7 +45,7 @@ type restEngine struct {
 func openRest(o Options) *restEngine {
 	client := restsql.New(restsql.Options{URL: o.URL, Key: o.Key, Lock: aloneKey})
 	e := &restEngine{
-		client: client, db: client.DB(restCalls), pages: client.Pages(2, restPage), words: phrasebook{put: restsql.Place}, now: o.Now,
+		client: client, db: client.DB(restCalls), pages: client.Pages(2, restPage), words: phrasebook{put: restsql.Place}, clock: &stillClock{now: o.Now},
 		writer: newWriter(), alone: make(chan struct{}, 1), slots: make(chan int, postgresWriters),
 	}
 	for slot := range postgresWriters - 1 {
@@ -72,10 +73,11 @@ func (e *restEngine) update(ctx context.Context, alone bool, f func(tx querier) 
 		return err
 	}
 	defer done()
+	defer e.clock.hold()()
 	number, writer := e.number.Add(1), fmt.Sprintf("%s/%d", e.writer, slot)
 	mark := e.statement(`INSERT INTO commits (writer, number, at) VALUES (?1, ?2, ?3)
 		ON CONFLICT (writer) DO UPDATE SET number = excluded.number, at = excluded.at WHERE abs(commits.number) < excluded.number`,
-		writer, number, e.now().UnixMicro())
+		writer, number, e.clock.Now().UnixMicro())
 	settle := func(ctx context.Context) error { return e.made(ctx, writer, number) }
 	return e.client.Update(ctx, e.db, mark, settle, func(c *sql.Conn) error { return f(e.speak(c)) })
 }
@@ -115,7 +117,7 @@ func (e *restEngine) made(ctx context.Context, writer string, number int64) erro
 		var last int64
 		err := e.speak(e.db).QueryRowContext(ctx, `INSERT INTO commits (writer, number, at) VALUES (?1, ?2, ?3) ON CONFLICT (writer)
 			DO UPDATE SET number = CASE WHEN commits.number = ?4 THEN ?4 ELSE ?2 END, at = excluded.at RETURNING number`,
-			writer, -number, e.now().UnixMicro(), number).Scan(&last)
+			writer, -number, e.clock.Now().UnixMicro(), number).Scan(&last)
 		switch {
 		case err == nil && last == number:
 			return nil
@@ -235,7 +237,7 @@ func (e *restEngine) ready(ctx context.Context) error {
 		return err
 	}
 	e.trigrams.Store(there)
-	return exec(ctx, e.speak(e.db), `DELETE FROM commits WHERE at < ? AND writer <> ?`, e.now().Add(-24*time.Hour).UnixMicro(), restoring)
+	return exec(ctx, e.speak(e.db), `DELETE FROM commits WHERE at < ? AND writer <> ?`, e.clock.Now().Add(-24*time.Hour).UnixMicro(), restoring)
 }
 
 // announce wakes managers that have a connection string.
@@ -270,4 +272,42 @@ func (e *restEngine) close() error {
 	err := errors.Join(e.pages.Close(), e.db.Close())
 	e.client.Close()
 	return err
+}
+
+// stillClock stands still while transactions are tried: what they write, and read
+// again behind that, is then the same in each attempt.
+type stillClock struct {
+	now func() time.Time
+
+	mu    sync.Mutex
+	users int
+	at    time.Time
+}
+
+// stillMost is how long it stands at most.
+const stillMost = 2 * time.Second
+
+// hold has it stand until what it gives is called.
+func (c *stillClock) hold() (release func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := c.now(); c.users == 0 || now.Sub(c.at) > stillMost {
+		c.at = now
+	}
+	c.users++
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.users--
+	}
+}
+
+func (c *stillClock) Now() time.Time {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if behind := now.Sub(c.at); c.users > 0 && behind >= 0 && behind <= stillMost {
+		return c.at
+	}
+	return now
 }

@@ -329,12 +329,12 @@ func restRoundTrips(t *testing.T, p *supabasetest.Project) {
 			_, _, err := s.MakeFolders(ctx, dir.ID, []string{fmt.Sprintf("folder %d", n)}, ann.ID)
 			return err
 		}},
-		{"upload", 14, func() (err error) {
+		{"upload", 11, func() (err error) {
 			n++
 			_, err = upload(ctx, s, ann.ID, fmt.Sprintf("file %d", n))
 			return err
 		}},
-		{"rename", 8, func() error {
+		{"rename", 3, func() error {
 			e, err := s.Child(ctx, cloud.Root, fmt.Sprintf("file %d", n), ann.ID)
 			must(err)
 			p.Calls()

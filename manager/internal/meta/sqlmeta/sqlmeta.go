@@ -110,7 +110,8 @@ func newStore(o *Options) *Store {
 // up to date.
 func (s *Store) connect(o Options) (beside bool, err error) {
 	if strings.HasPrefix(o.URL, "https://") || strings.HasPrefix(o.URL, "http://") {
-		s.engine, beside = openRest(o), o.Shared
+		e := openRest(o)
+		s.engine, s.now, beside = e, e.clock.Now, o.Shared
 	} else if o.URL != "" {
 		e, err := openPostgres(o)
 		if err != nil {
