@@ -132,3 +132,84 @@ test('every kind of preview, its details, and uploads', { timeout: 120_000 }, as
   await v.button('Cancel film.bin').click();
   await v.upload('film.bin').getByText('Cancelled').waitFor();
 });
+
+test('a visit without a mouse: everything is reached, can be seen to be, and gives the focus back', { timeout: 60_000 }, async () => {
+  const { page } = v;
+  const { keyboard } = page;
+  await page.goto(`${server.url}/files`);
+  await v.row('paper.pdf').waitFor();
+
+  /** The name of what has the focus, and whether that shows. */
+  const focused = () =>
+    page.evaluate(() => {
+      const e = document.activeElement!;
+      const name = (e.getAttribute('aria-label') ?? (e as HTMLInputElement).labels?.[0]?.textContent ?? e.textContent ?? '').trim();
+      return { name: e === document.body ? '' : name, shown: getComputedStyle(e).outlineStyle !== 'none' || e.getAttribute('role') === 'grid' }; // the grid lights its row
+    });
+  const stops: string[] = [];
+  for (let i = 0; i < 60; i++) {
+    await keyboard.press('Tab');
+    const { name, shown } = await focused();
+    if (name === '' || (stops.length > 1 && name === stops[0])) break;
+    expect(shown, name).toBe(true);
+    stops.push(name);
+  }
+  for (const name of ['Folders and views', 'discord-cloud', 'Search all files', 'Account of ada', 'Recent', 'Trash', 'All files', 'Show as tiles', 'New folder', 'Upload files', 'More ways to add', 'Files and folders', 'Select all', 'Size']) {
+    expect(stops.some((s) => s.includes(name)), `${name} among ${stops.join(', ')}`).toBe(true);
+  }
+  const reach = async (name: string) => {
+    for (let i = 0; i < stops.length + 5; i++) {
+      if ((await focused()).name.includes(name)) return;
+      await keyboard.press('Tab');
+    }
+    throw new Error(`${name} is not reached`);
+  };
+
+  await keyboard.press('n');
+  await v.dialog('New folder').waitFor();
+  await keyboard.type('by keys');
+  await keyboard.press('Enter');
+  await v.row('by keys').waitFor();
+  await v.dialog('New folder').waitFor({ state: 'detached' });
+  expect((await focused()).name).toBe('Files and folders');
+  await keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'This folder is empty' }).waitFor();
+  await keyboard.press('Backspace');
+  await v.row('by keys').waitFor();
+  await keyboard.press('Home');
+  await keyboard.press('F2');
+  await page.getByRole('textbox', { name: 'New name of by keys' }).waitFor();
+  await keyboard.press('Control+a');
+  await keyboard.type('by hand');
+  await keyboard.press('Enter');
+  await v.row('by hand').waitFor();
+  await page.getByRole('textbox', { name: 'New name of' }).waitFor({ state: 'detached' });
+  await keyboard.press('Delete');
+  await v.dialog('Delete “by hand”?').waitFor();
+  await keyboard.press('Enter');
+  await v.row('by hand').waitFor({ state: 'detached' });
+  await keyboard.press('Control+z');
+  await v.row('by hand').waitFor();
+  await keyboard.press('/');
+  await keyboard.type('notes');
+  await page.getByRole('row', { name: 'notes.md' }).waitFor();
+  await keyboard.press('Enter');
+  await v.dialog('notes.md').getByRole('heading', { name: 'Field notes' }).waitFor();
+  await keyboard.press('Escape');
+  await v.dialog('notes.md').waitFor({ state: 'detached' });
+  expect((await focused()).name).toBe('Search all files');
+  await keyboard.press('Escape');
+  await v.row('paper.pdf').waitFor();
+  await reach('Size');
+  await keyboard.press('Enter');
+  await page.getByRole('columnheader', { name: 'Size' }).and(page.locator('[aria-sort=ascending]')).waitFor();
+  await reach('Account of ada');
+  await keyboard.press('Enter');
+  await page.getByRole('menu', { name: 'Account' }).waitFor();
+  expect((await focused()).name).toBe('Settings…');
+  await keyboard.press('Enter');
+  await v.dialog('Settings').waitFor();
+  await keyboard.press('Escape');
+  await v.dialog('Settings').waitFor({ state: 'detached' });
+  expect((await focused()).name).toContain('Account of ada');
+});

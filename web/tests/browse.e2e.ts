@@ -1,4 +1,5 @@
 /** Finding one's way and arranging things, in a real browser, on the real binary. */
+import type { Locator } from 'playwright-core';
 import { beforeAll, expect, test, vi } from 'vitest';
 import { png } from './samples';
 import { soon, visit } from './visit';
@@ -118,7 +119,20 @@ test('columns sort, folders first, and the order is remembered', async () => {
   await sort('Changed');
   expect(await sorted('Changed')).toBe('ascending');
   await sort('Name');
+  await list(['big.bin', 'plan.txt']);
+  expect(await ada.page.getByRole('columnheader', { name: 'Owner' }).count()).toBe(0);
+
+  // Where somebody else's things are, too, they can be told apart.
   await ada.page.getByRole('link', { name: 'discord-cloud' }).click();
+  await list(['from grace', 'papers', 'photos', 'شرح المشروع.txt']);
+  await ada.cell('from grace', 'grace').waitFor();
+  await ada.cell('papers', 'Me').waitFor();
+  await sort('Owner');
+  await vi.waitFor(async () => expect((await ada.names()).indexOf('from grace')).toBe(2), soon);
+  await sort('Owner');
+  await vi.waitFor(async () => expect((await ada.names()).indexOf('from grace')).toBe(0), soon);
+  expect(await sorted('Owner')).toBe('descending');
+  await sort('Name');
   await list(['from grace', 'papers', 'photos', 'شرح المشروع.txt']);
 });
 
@@ -266,13 +280,54 @@ test('server refusals are said in the language of the page', async () => {
   await ada.row('photos').waitFor();
 });
 
+test('files from outside go into the folder that they are dropped on', async () => {
+  const aim = (name: string) => () => ada.page.getByText(`Drop to upload to “${name}”`).waitFor();
+  const drop = async (name: string, into: string, on: Locator) => {
+    await ada.drop([await v.file(name, name)], aim(into), on);
+    await vi.waitFor(async () => expect(await ada.finished('1 upload').count()).toBe(1), soon);
+    const { entries } = await ada.api<{ entries: { path: string }[] }>('GET', `/api/search?q=${name}`);
+    await ada.button('Clear uploads').click();
+    await ada.page.getByText('Drop to upload to').waitFor({ state: 'detached' });
+    return entries.map((e) => e.path);
+  };
+  expect(await drop('onto-a-row.txt', 'documents', ada.row('documents'))).toEqual(['/documents']);
+  expect(await drop('between-rows.txt', 'All files', ada.row('plan.txt'))).toEqual(['/']); // a file takes none
+  await ada.button('Show as tiles').click();
+  expect(await drop('onto-a-tile.txt', 'photos', ada.row('photos'))).toEqual(['/photos']);
+  await ada.button('Show as list').click();
+  await branch('photos').getByRole('button', { includeHidden: true }).click();
+  expect(await drop('onto-the-tree.txt', '2026', branch('2026'))).toEqual(['/photos/2026']);
+  await branch('2026').click();
+  await list(['dusk.png', 'onto-the-tree.txt']);
+  expect(await drop('onto-the-path.txt', 'photos', ada.page.getByRole('navigation', { name: 'Place' }).getByRole('link', { name: 'photos' }))).toEqual(['/photos']);
+
+  // Where no folder is shown, those of the tree still take them, and nothing else does.
+  await ada.page.getByRole('link', { name: 'Recent' }).click();
+  await ada.page.getByRole('heading', { name: 'Recent' }).waitFor();
+  await ada.drop([await v.file('nowhere.txt', 'x')], () => ada.page.getByText('Drop on a folder to upload there').waitFor());
+  expect(await drop('from-recent.txt', 'documents', branch('documents'))).toEqual(['/documents']);
+  expect((await ada.api<{ entries: unknown[] }>('GET', '/api/search?q=nowhere')).entries).toEqual([]);
+  await ada.page.getByRole('link', { name: 'discord-cloud' }).click();
+  await ada.row('photos').waitFor();
+});
+
 test('on a phone the tree is a drawer, fingers select, and nothing sticks out', async () => {
   const phone = await Visitor.come(v.browser, { viewport: { width: 360, height: 740 }, colorScheme: 'dark', hasTouch: true, reducedMotion: 'reduce' });
   await phone.signIn(v.server.url, 'ada', 'correct horse');
   await phone.row('photos').waitFor();
   await phone.button('Folders and views').tap();
+  expect(await phone.page.locator('dialog[open]').evaluate((d) => getComputedStyle(d).animationDuration)).toBe('0.001s'); // as was wished
   await phone.page.getByRole('treeitem', { name: 'documents' }).tap();
   await phone.row('big.bin').waitFor();
+  const order = async (what: string, names: string[]) => {
+    await phone.page.getByRole('columnheader').getByRole('button').tap();
+    await phone.page.getByRole('menuitemcheckbox', { name: what }).tap();
+    await vi.waitFor(async () => expect((await phone.names()).filter((n) => /^(?:big|plan)/.test(n))).toEqual(names), soon);
+  };
+  await order('Size', ['plan.txt', 'big.bin']);
+  await order('Descending', ['big.bin', 'plan.txt']);
+  await order('Ascending', ['plan.txt', 'big.bin']);
+  await order('Name', ['big.bin', 'plan.txt']);
   await phone.page.getByRole('checkbox', { name: 'Select big.bin' }).tap();
   await phone.row('plan.txt').tap();
   await phone.page.getByText('2 selected').waitFor();

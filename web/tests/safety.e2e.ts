@@ -90,6 +90,58 @@ async function each(work: (name: string) => Promise<void>): Promise<void> {
   await Promise.all(Array.from({ length: 4 }, next));
 }
 
+/** A policy taken apart: the sources of each directive. Two policies in one answer, or a directive twice, are none. */
+function directives(policy: string | null): Record<string, string[]> {
+  const all: Record<string, string[]> = {};
+  for (const part of (policy ?? '').split(';')) {
+    const [name = '', ...sources] = part.trim().split(/\s+/);
+    expect(all, policy ?? 'no policy').not.toHaveProperty([name]);
+    expect(part, policy ?? 'no policy').not.toContain(',');
+    all[name] = sources.sort();
+  }
+  return all;
+}
+
+test('the policies of the page, of what it asks and of files are these, with no exception', async () => {
+  const { services } = await ada.ask<{ services: { type: string; address: string }[] }>('/api/services');
+  const { host } = new URL(cloud.url);
+  const uploads = services.filter((s) => s.address !== '').map((s) => new URL(s.address));
+  expect(uploads.length).toBeGreaterThan(0);
+  const page = {
+    'default-src': ["'none'"],
+    'script-src': ["'self'"],
+    'style-src': ["'self'"],
+    'img-src': ["'self'", 'blob:', 'data:'],
+    'media-src': ["'self'", 'blob:'],
+    'connect-src': [...new Set(["'self'", `ws://${host}`, `wss://${host}`, ...uploads.map((a) => a.origin)])].sort(),
+    'font-src': ["'self'"],
+    'manifest-src': ["'self'"],
+    'form-action': ["'self'"],
+    'base-uri': ["'none'"],
+    'frame-ancestors': ["'none'"],
+    'require-trusted-types-for': ["'script'"],
+  };
+  const headers = async (path: string) => (await fetch(new URL(path, cloud.url))).headers;
+  const script = /\/assets\/[\w.-]+\.js/.exec(await (await fetch(cloud.url)).text())![0];
+  for (const path of ['/', '/files', '/files/some/where?view=x', '/by-id/1', '/trash', '/admin/users', '/sw.js', script]) {
+    const h = await headers(path);
+    expect(directives(h.get('content-security-policy')), path).toEqual(page);
+    expect(h.get('content-security-policy-report-only'), path).toBeNull();
+    expect(h.get('x-content-type-options'), path).toBe('nosniff');
+  }
+  for (const path of ['/api/status', '/api/none', '/api/entries/0']) expect(directives((await headers(path)).get('content-security-policy')), path).toEqual({ 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] });
+  for (const name of ids.keys()) {
+    const at = await address(name);
+    for (const more of ['', '&download=1', '&inline=1']) {
+      const h = await headers(at + more);
+      expect(directives(h.get('content-security-policy')), name).toEqual({ sandbox: [], 'default-src': ["'none'"] });
+      expect(h.get('x-content-type-options'), name).toBe('nosniff');
+    }
+  }
+  // What the browser enforces is what was sent: the page has no policy of its own making beside it.
+  expect(await ada.page.locator('meta[http-equiv]').count()).toBe(0);
+});
+
 test('what runs is heard', async () => {
   pages.set('/loud', all['page.html']!.body);
   await open(`${elsewhere}/loud`);

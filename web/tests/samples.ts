@@ -31,23 +31,29 @@ function chunk(type: string, data: Buffer): Buffer {
   return Buffer.concat([length, body, sum]);
 }
 
-/** A tone of so many seconds, as WAV: 8 bits, mono. */
-export function wav(seconds: number, rate = 8_000): Buffer {
-  const n = seconds * rate;
+/** What a WAV begins with, of so many bytes of sound: 8 or 16 bits a sample. */
+export function wavHead(bytes: number, rate: number, channels = 1, bits: 8 | 16 = 8): Buffer {
+  const frame = (channels * bits) / 8;
   const head = Buffer.alloc(44);
   head.write('RIFF', 0, 'latin1');
-  head.writeUInt32LE(36 + n, 4);
+  head.writeUInt32LE(36 + bytes, 4);
   head.write('WAVEfmt ', 8, 'latin1');
   head.writeUInt32LE(16, 16);
   head.writeUInt16LE(1, 20);
-  head.writeUInt16LE(1, 22);
+  head.writeUInt16LE(channels, 22);
   head.writeUInt32LE(rate, 24);
-  head.writeUInt32LE(rate, 28);
-  head.writeUInt16LE(1, 32);
-  head.writeUInt16LE(8, 34);
+  head.writeUInt32LE(rate * frame, 28);
+  head.writeUInt16LE(frame, 32);
+  head.writeUInt16LE(bits, 34);
   head.write('data', 36, 'latin1');
-  head.writeUInt32LE(n, 40);
-  return Buffer.concat([head, Buffer.from(Array.from({ length: n }, (_, i) => 128 + Math.round(60 * Math.sin((i * 2 * Math.PI * 440) / rate))))]);
+  head.writeUInt32LE(bytes, 40);
+  return head;
+}
+
+/** A tone of so many seconds, as WAV: 8 bits, mono. */
+export function wav(seconds: number, rate = 8_000): Buffer {
+  const n = seconds * rate;
+  return Buffer.concat([wavHead(n, rate), Buffer.from(Array.from({ length: n }, (_, i) => 128 + Math.round(60 * Math.sin((i * 2 * Math.PI * 440) / rate))))]);
 }
 
 export const markdown = `# Field notes

@@ -1,10 +1,10 @@
 /** Pictures of files in tiles, in the viewer and what is known of them, in a real browser on the real binary. */
-import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { installed } from './programs';
 import { pdf, png } from './samples';
 import { Server } from './server';
 import { launch, Visitor } from './visitor';
@@ -30,9 +30,6 @@ afterAll(async () => {
 
 afterEach(() => expect(ada.errors).toEqual([]));
 
-/** Where nothing may be left out, everything is there. */
-const installed = (program: string) => process.env['CI'] === 'true' || spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
-
 const drawing = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 160 120"><script>document.title = 'run'</script>
 <rect width="160" height="120" fill="#3060c0"/><circle cx="60" cy="60" r="40" fill="#e0b020"/></svg>`;
 
@@ -41,15 +38,15 @@ test('a tile has the colours of its picture before it comes', async () => {
   await writeFile(join(disk, 'drawing.svg'), drawing);
   await writeFile(join(disk, 'paper.pdf'), pdf(['A paper', 'of some lines']));
   await ada.setUp(server.setupURL);
-  await ada.drop([join(disk, 'dawn.png'), join(disk, 'drawing.svg'), join(disk, 'paper.pdf')]);
-  await ada.finished('3 uploads').waitFor();
-  await ada.button('Clear uploads').click();
   let release = (): void => undefined;
   const held = new Promise<void>((r) => (release = r));
   await ada.page.route('**/thumbnail?size=256*', async (route) => {
     await held;
     await route.continue();
   });
+  await ada.drop([join(disk, 'dawn.png'), join(disk, 'drawing.svg'), join(disk, 'paper.pdf')]);
+  await ada.finished('3 uploads').waitFor();
+  await ada.button('Clear uploads').click();
   await ada.button('Show as tiles').click();
   const face = (name: string) => ada.row(name).locator('.face');
   await face('dawn.png').locator('canvas').waitFor(soon);
@@ -64,6 +61,11 @@ test('a tile has the colours of its picture before it comes', async () => {
     await vi.waitFor(async () => expect(await face(name).locator('img').evaluate((i: HTMLImageElement) => i.naturalWidth)).toBeGreaterThan(100), soon);
     expect(await face(name).locator('canvas').count()).toBe(0);
   }
+  // In a list pictures stand in the place of their icons, and documents keep theirs: nobody reads a page of that size.
+  await ada.button('Show as list').click();
+  await vi.waitFor(async () => expect(await face('dawn.png').locator('img').evaluate((i: HTMLImageElement) => i.naturalWidth)).toBeGreaterThan(100), soon);
+  expect(await face('paper.pdf').locator('svg').count()).toBe(1);
+  await ada.button('Show as tiles').click();
   await ada.page.unrouteAll({ behavior: 'wait' });
 });
 

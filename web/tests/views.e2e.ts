@@ -207,8 +207,14 @@ test('on a phone all of it has room', async () => {
   await phone.signIn(v.server.url, 'ada', 'correct horse');
   await phone.row('Expedition').tap();
   await phone.row('dawn.png').tap();
-  await phone.page.getByRole('dialog', { name: 'dawn.png' }).getByRole('img').waitFor();
-  await phone.page.goBack();
+  const shown = (name: string) => phone.page.getByRole('dialog', { name, exact: true }).getByRole('img', { name });
+  await shown('dawn.png').waitFor();
+  await phone.swipe(shown('dawn.png'), { x: -150, y: 10 });
+  await phone.swipe(shown('dusk.png'), { x: 20, y: 5 }); // too little to mean anything
+  await phone.swipe(shown('dusk.png'), { x: 150, y: 10 });
+  await phone.swipe(shown('dawn.png'), { x: 5, y: 200 });
+  await phone.page.getByRole('dialog').waitFor({ state: 'detached' });
+  expect(phone.page.url()).toBe(`${v.server.url}/files/Expedition`);
   await phone.button('Show as tiles').tap();
   await phone.row('dawn.png').waitFor();
   expect(await phone.page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);

@@ -129,9 +129,11 @@ export class Visitor {
     await chooser.setFiles(files);
   }
 
-  /** Drags files and folders of the disk onto the page. */
-  async drop(paths: string[], between?: () => Promise<void>): Promise<void> {
-    const at = { x: 500, y: 500, data: { items: [], files: paths, dragOperationsMask: 1 } };
+  /** Drags files and folders of the disk onto the page, or onto a part of it. */
+  async drop(paths: string[], between?: () => Promise<void>, on?: Locator): Promise<void> {
+    const box = await on?.boundingBox();
+    const point = box ? { x: box.x + box.width / 2, y: box.y + box.height / 2 } : { x: 500, y: 500 };
+    const at = { ...point, data: { items: [], files: paths, dragOperationsMask: 1 } };
     await this.devtools.send('Input.dispatchDragEvent', { type: 'dragEnter', ...at });
     await this.devtools.send('Input.dispatchDragEvent', { type: 'dragOver', ...at });
     await between?.();
@@ -144,6 +146,15 @@ export class Visitor {
     const before = await on.getAttribute('aria-selected');
     await this.devtools.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: [{ x: box.x + box.width / 2, y: box.y + box.height / 2 }] });
     await this.page.waitForFunction(([row, before]) => row?.getAttribute('aria-selected') !== before, [await on.elementHandle(), before] as const);
+    await this.devtools.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+  }
+
+  /** Moves a finger that lies on something, and lifts it. */
+  async swipe(on: Locator, by: { x: number; y: number }): Promise<void> {
+    const box = (await on.boundingBox())!;
+    const at = (part: number) => [{ x: box.x + box.width / 2 + part * by.x, y: box.y + box.height / 2 + part * by.y }];
+    await this.devtools.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: at(0) });
+    for (const part of [0.25, 0.5, 0.75, 1]) await this.devtools.send('Input.dispatchTouchEvent', { type: 'touchMove', touchPoints: at(part) });
     await this.devtools.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
   }
 

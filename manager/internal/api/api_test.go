@@ -449,7 +449,7 @@ func TestEntries(t *testing.T) {
 		}
 	}
 	for _, target := range []string{"/api/lookup", "/api/lookup?path=docs", "/api/entries/x", "/api/entries/-1", target(docs, "/children?limit=0"),
-		target(docs, "/children?sort=owner"), target(docs, "/children?after=nonsense"), target(file.ID, "/children"), target(docs, "/content"), target(file.ID, "/archive")} {
+		target(docs, "/children?sort=colour"), target(docs, "/children?after=nonsense"), target(file.ID, "/children"), target(docs, "/content"), target(file.ID, "/archive")} {
 		want(t, w.ask(t, "GET", target, bob.token, nil), 400)
 	}
 

@@ -54,7 +54,7 @@ func parseQuery(v url.Values) (meta.Query, error) {
 		return meta.Query{}, cloud.UserErrorf(cloud.ErrInvalid, "%s has a value that it cannot have", key)
 	}
 	ask := meta.Query{Limit: 200, After: v.Get("after"), Sort: meta.Sort(v.Get("sort")), Kind: cloud.Kind(v.Get("kind"))}
-	if !slices.Contains([]meta.Sort{"", meta.SortName, meta.SortSize, meta.SortUpdated, meta.SortType}, ask.Sort) {
+	if !slices.Contains([]meta.Sort{"", meta.SortName, meta.SortSize, meta.SortUpdated, meta.SortType, meta.SortOwner}, ask.Sort) {
 		return bad("sort")
 	}
 	if ask.Kind != "" && ask.Kind != cloud.KindFile && ask.Kind != cloud.KindFolder {

@@ -118,13 +118,15 @@ type Accounts interface {
 // Sort names the order of a listing. Ties are broken by id.
 type Sort string
 
-// The orders of a listing. Names sort case-insensitively first, then exactly.
-// Folders have neither size nor type: in those orders they come by name.
+// The orders of a listing. Names sort case-insensitively first, then exactly;
+// owners by their names, and what nobody owns before all. Folders have neither
+// size nor type: in those orders they come by name.
 const (
 	SortName    Sort = "name"
 	SortSize    Sort = "size"
 	SortUpdated Sort = "updated_at"
 	SortType    Sort = "type"
+	SortOwner   Sort = "owner"
 )
 
 // Query asks for entries of one folder.

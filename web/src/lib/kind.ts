@@ -29,15 +29,23 @@ const table: [keyof typeof looks, string][] = [
 ];
 for (const [look, list] of table) for (const ending of list.split(' ')) endings[ending] = look;
 
+/** The same by MIME types, for what has no ending that is known. */
+const types: readonly [RegExp, keyof typeof looks][] = [
+  [/^image\//, 'image'],
+  [/^video\//, 'film'],
+  [/^audio\//, 'music'],
+  [/[/.-](?:zip|gzip|tar|rar|xz|zstd|bzip2?|7z-compressed|rar-compressed|iso9660-image)$/, 'archive'],
+  [/^text\/(?:csv|tab-separated-values)$|spreadsheet|[.-]excel/, 'table'],
+  [/[/.+-](?:json|xml|javascript|ecmascript|html|css|yaml|toml|sql|python|go|java|sh)$/, 'code'],
+  [/^text\/|[/.-](?:pdf|msword|rtf|epub\+zip|tex)$|wordprocessing|opendocument\.text/, 'text'],
+];
+
 export function lookOf(entry: Pick<Entry, 'kind' | 'name' | 'type'>): Look {
   if (entry.kind === 'folder') return folder;
   const dot = entry.name.lastIndexOf('.');
   const byName = dot >= 0 ? endings[entry.name.slice(dot + 1).toLowerCase()] : undefined;
   if (byName) return looks[byName];
-  const top = entry.type.split('/')[0];
-  if (top === 'image') return looks.image;
-  if (top === 'video') return looks.film;
-  if (top === 'audio') return looks.music;
-  if (top === 'text' || entry.type === 'application/pdf') return looks.text;
-  return looks.file;
+  const type = entry.type.split(';')[0]!.trim();
+  const byType = types.find(([like]) => like.test(type))?.[1];
+  return looks[byType ?? 'file'];
 }

@@ -14,26 +14,28 @@ import (
 
 var listings = []testcase{
 	{"orders and pages", func(f *fixture) {
-		ann := f.user("ann")
+		zoe, ann := f.user("Zoe"), f.user("ann")
+		owners := map[cloud.UserID]string{zoe: "Zoe", ann: "ann"}
 		random := rand.New(rand.NewPCG(1, 2))
 		for i := range 40 {
 			name := fmt.Sprintf("%c%d", "aAbBäÄzé"[random.IntN(4)], i)
+			owner := []cloud.UserID{zoe, ann}[random.IntN(2)]
 			if i%3 == 0 {
-				f.folders(ann, name)
+				f.folders(owner, name)
 				continue
 			}
-			f.fileOf(ann, name, random.Int64N(4)*10, func(u *meta.Upload) {
+			f.fileOf(owner, name, random.Int64N(4)*10, func(u *meta.Upload) {
 				u.Type = []string{"a/b", "image/png", "text/plain"}[random.IntN(3)]
-				u.Public = random.IntN(2) == 0
+				u.Public = owner == zoe || random.IntN(2) == 0
 			})
 		}
 		entries := f.all(cloud.Root)
 		f.same("entries", len(entries), 40)
-		for _, by := range []meta.Sort{meta.SortName, meta.SortSize, meta.SortUpdated, meta.SortType} {
+		for _, by := range []meta.Sort{meta.SortName, meta.SortSize, meta.SortUpdated, meta.SortType, meta.SortOwner} {
 			for _, desc := range []bool{false, true} {
 				for _, kind := range []cloud.Kind{"", cloud.KindFile, cloud.KindFolder} {
 					q := meta.Query{Viewer: ann, Sort: by, Desc: desc, Kind: kind}
-					want := names(sorted(entries, q))
+					want := names(sorted(entries, q, owners))
 					// The folders are 14: pages end before, at and behind the last.
 					for _, limit := range []int{5, 13, 14, 15, 40} {
 						q.Limit = limit
@@ -47,7 +49,7 @@ var listings = []testcase{
 			}
 		}
 		q := meta.Query{Viewer: ann, Limit: 1}
-		f.same("default order", f.byCursor(q), names(sorted(entries, q)))
+		f.same("default order", f.byCursor(q), names(sorted(entries, q, owners)))
 	}},
 	{"pages while rows come and go", func(f *fixture) {
 		ann := f.user("ann")
@@ -120,7 +122,7 @@ var listings = []testcase{
 	{"queries that cannot be", func(f *fixture) {
 		file := f.file(f.user("ann"), "file", 1)
 		for _, q := range []meta.Query{
-			{Limit: 0}, {Limit: -1}, {Limit: 1, Offset: -1}, {Limit: 1, Sort: "owner"}, {Limit: 1, Kind: "link"},
+			{Limit: 0}, {Limit: -1}, {Limit: 1, Offset: -1}, {Limit: 1, Sort: "colour"}, {Limit: 1, Kind: "link"},
 			{Limit: 1, Parent: file.ID},
 		} {
 			_, err := f.List(f.ctx, q)
@@ -203,8 +205,8 @@ func (f *fixture) byOffset(q meta.Query) (all []string) {
 	}
 }
 
-// sorted is the listing as the contract describes it.
-func sorted(entries []cloud.Entry, q meta.Query) []cloud.Entry {
+// sorted is the listing as the contract describes it; owners are the names of all.
+func sorted(entries []cloud.Entry, q meta.Query, owners map[cloud.UserID]string) []cloud.Entry {
 	var part []cloud.Entry
 	for _, e := range entries {
 		if q.Kind == "" || e.Kind == q.Kind {
@@ -229,6 +231,8 @@ func sorted(entries []cloud.Entry, q meta.Query) []cloud.Entry {
 			c = cmp.Compare(a.Type, b.Type)
 		case meta.SortUpdated:
 			c = a.UpdatedAt.Compare(b.UpdatedAt)
+		case meta.SortOwner:
+			c = cmp.Compare(meta.FoldName(owners[a.Owner]), meta.FoldName(owners[b.Owner]))
 		default:
 			c = byName(a, b)
 		}

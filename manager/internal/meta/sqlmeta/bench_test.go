@@ -55,7 +55,7 @@ const crowd = 100_000
 
 func BenchmarkList(b *testing.B) {
 	s, big, _ := crowded(b, crowd)
-	for _, by := range []meta.Sort{meta.SortName, meta.SortSize, meta.SortUpdated, meta.SortType} {
+	for _, by := range []meta.Sort{meta.SortName, meta.SortSize, meta.SortUpdated, meta.SortType, meta.SortOwner} {
 		b.Run(string(by), func(b *testing.B) {
 			q := meta.Query{Parent: big, Viewer: 2, Sort: by, Limit: 200}
 			for b.Loop() {

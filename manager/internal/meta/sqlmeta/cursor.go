@@ -18,7 +18,7 @@ const cursorMax = 1024
 type position struct {
 	kind   cloud.Kind
 	text   string // name, or MIME type
-	number int64  // size, or time
+	number int64  // size, time, or owner
 	id     cloud.EntryID
 }
 
@@ -33,6 +33,8 @@ func positionOf(e cloud.Entry, by meta.Sort) position {
 		p.number = e.Size
 	case meta.SortUpdated:
 		p.number = e.UpdatedAt.UnixMicro()
+	case meta.SortOwner:
+		p.number = int64(e.Owner)
 	}
 	return p
 }

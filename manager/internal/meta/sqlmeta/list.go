@@ -8,15 +8,22 @@ import (
 	"discordcloud/pkg/cloud"
 )
 
-// order is a listing's order as SQL: sorted by key, then by tie. Each is the
-// end of an index that begins with (parent_id, kind).
-type order struct{ key, tie string }
+// order is a listing's order as SQL: sorted by key, then by tie; at is the key of
+// a position. Each is the end of an index that begins with (parent_id, kind), but
+// for owners: their entries are sorted for each page, which few folders need.
+type order struct{ key, tie, at string }
 
 var orders = map[meta.Sort]order{
-	meta.SortName:    {"e.name_key", "e.name"},
-	meta.SortSize:    {"e.size", "e.id"},
-	meta.SortUpdated: {"e.updated_at", "e.id"},
-	meta.SortType:    {"e.type", "e.id"},
+	meta.SortName:    {"e.name_key", "e.name", "?6"},
+	meta.SortSize:    {"e.size", "e.id", "?6"},
+	meta.SortUpdated: {"e.updated_at", "e.id", "?6"},
+	meta.SortType:    {"e.type", "e.id", "?6"},
+	meta.SortOwner:   {ownerName("e.owner_id"), "e.id", ownerName("?6")},
+}
+
+// ownerName is what the owner of an id sorts by; an id that is none sorts before all.
+func ownerName(id string) string {
+	return `COALESCE((SELECT w.name_key FROM users w WHERE w.id = ` + id + `), '')`
 }
 
 // values are a position's values of the order's columns.
@@ -126,11 +133,11 @@ func listKind(ctx context.Context, q querier, v sight, query meta.Query, kind cl
 	if after != nil {
 		key, tie := after.values(by)
 		args = append(args, key, tie)
-		from[0] = fmt.Sprintf(` AND (%s, %s) %s (?6, ?7)`, o.key, o.tie, than)
+		from[0] = fmt.Sprintf(` AND (%s, %s) %s (%s, ?7)`, o.key, o.tie, than, o.at)
 		if o.tie == "e.id" {
 			// SQLite does not seek by a pair whose second is the row's number,
 			// and would read all entries of the same type before each page.
-			from = []string{fmt.Sprintf(` AND %s = ?6 AND e.id %s ?7`, o.key, than), fmt.Sprintf(` AND %s %s ?6`, o.key, than)}
+			from = []string{fmt.Sprintf(` AND %s = %s AND e.id %s ?7`, o.key, o.at, than), fmt.Sprintf(` AND %s %s %s`, o.key, than, o.at)}
 		}
 	}
 	sorted := fmt.Sprintf(` ORDER BY %s%s, %s%s`, o.key, dir, o.tie, dir)

@@ -155,7 +155,7 @@ func testPlans(t *testing.T, o Options, p plans) {
 	_, err = s.SetPublic(ctx, 3, false, nil)
 	must(err)
 	for _, viewer := range []cloud.UserID{meta.AnyViewer, 1, friend.ID} {
-		for _, by := range []meta.Sort{meta.SortName, meta.SortSize, meta.SortUpdated, meta.SortType} {
+		for _, by := range []meta.Sort{meta.SortName, meta.SortSize, meta.SortUpdated, meta.SortType, meta.SortOwner} {
 			for _, desc := range []bool{false, true} {
 				q := meta.Query{Parent: cloud.Root, Viewer: viewer, Sort: by, Desc: desc, Limit: 1}
 				page, err := s.List(ctx, q)

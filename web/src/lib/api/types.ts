@@ -28,7 +28,7 @@ export type Located = { entry: Entry; path: Place[]; media?: Media };
 /** What is known of pictures, films and sounds. Durations are milliseconds. */
 export type Media = { width?: number; height?: number; duration?: number; taken_at?: string; camera?: string; title?: string; artist?: string; album?: string; codec?: string; pages?: number };
 
-export type Sort = 'name' | 'size' | 'updated_at' | 'type';
+export type Sort = 'name' | 'size' | 'updated_at' | 'type' | 'owner';
 export type Order = 'asc' | 'desc';
 export type Listing = { entries: Entry[]; next: string; files: number; folders: number };
 /** What a search has found: entries with the path of the folder that each is in. */

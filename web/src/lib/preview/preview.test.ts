@@ -6,7 +6,7 @@ import { safeLink } from './markdown';
 import MarkdownView from './MarkdownView.svelte';
 import { readTable } from './table';
 import { decode } from './text';
-import { atRest, held, scaledAt } from './zoom';
+import { atRest, held, scaledAt, swiped } from './zoom';
 
 test.each([
   ['a.PNG', '', 'image'],
@@ -91,3 +91,12 @@ test('a picture is scaled around the pointer, and stays on the stage', () => {
   expect(scaledAt(atRest, 100, { x: 0, y: 0 }).scale).toBe(16);
   expect(held({ scale: 2, x: 900, y: -900 }, 400, 300)).toEqual({ scale: 2, x: 400, y: -300 });
 });
+
+test.each([
+  [{ x: -90, y: 20 }, 1],
+  [{ x: 90, y: -20 }, -1],
+  [{ x: 50, y: 0 }, undefined],
+  [{ x: 90, y: 60 }, undefined],
+  [{ x: 10, y: 150 }, 'away'],
+  [{ x: 10, y: -150 }, undefined],
+] as const)('a finger that moves by %j means %s', (slide, way) => expect(swiped(slide)).toBe(way));

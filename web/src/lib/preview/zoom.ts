@@ -17,3 +17,11 @@ export function held(pose: Pose, width: number, height: number): Pose {
   const keep = (v: number, size: number) => Math.max((-size * pose.scale) / 2, Math.min((size * pose.scale) / 2, v));
   return { scale: pose.scale, x: keep(pose.x, width), y: keep(pose.y, height) };
 }
+
+const enough = 60; // px that a finger has to move for a swipe
+
+/** What a finger means that has moved so far: the file after this one, the one before, away with it, or nothing. */
+export function swiped({ x, y }: { x: number; y: number }): 1 | -1 | 'away' | undefined {
+  if (Math.abs(x) > enough && Math.abs(x) > 2 * Math.abs(y)) return x < 0 ? 1 : -1;
+  return y > 2 * enough && y > 2 * Math.abs(x) ? 'away' : undefined;
+}

@@ -46,7 +46,7 @@ export class Folder {
 
   constructor(private readonly client: Client) {
     const [sort, order] = (localStorage.getItem(sortKey) ?? '').split(' ');
-    if (sort === 'name' || sort === 'size' || sort === 'updated_at' || sort === 'type') this.sort = sort;
+    if (sort === 'name' || sort === 'size' || sort === 'updated_at' || sort === 'type' || sort === 'owner') this.sort = sort;
     if (order === 'asc' || order === 'desc') this.order = order;
   }
 

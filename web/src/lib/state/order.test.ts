@@ -26,6 +26,13 @@ test('by size and type, folders keep the order of their names', () => {
   expect(sorted(list, 'updated_at', 'desc')).toEqual(['b', 'a', 'big', 'small']);
 });
 
+test('by owner, what nobody owns comes first', () => {
+  const owner = (name: string) => ({ owner: { id: 1, name } });
+  const list = [entry(1, 'x', owner('zoe')), entry(2, 'y', owner('Ann')), entry(3, 'z'), entry(4, 'f', { kind: 'folder', ...owner('bob') }), entry(5, 'w', owner('ann'))];
+  expect(sorted(list, 'owner', 'asc')).toEqual(['f', 'z', 'y', 'w', 'x']);
+  expect(sorted(list, 'owner', 'desc')).toEqual(['f', 'x', 'w', 'y', 'z']);
+});
+
 test('code points decide, not UTF-16: an emoji is behind U+FFFD', () => {
   expect(sorted([entry(1, '😀'), entry(2, '\uFFFD')], 'name', 'asc')).toEqual(['\uFFFD', '😀']);
 });

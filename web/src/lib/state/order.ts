@@ -18,6 +18,8 @@ function byColumn(a: Entry, b: Entry, sort: Sort): number {
       return a.size - b.size;
     case 'type':
       return compareText(a.type, b.type);
+    case 'owner':
+      return compareText(foldName(a.owner?.name ?? ''), foldName(b.owner?.name ?? ''));
     case 'updated_at':
       return Date.parse(a.updated_at) - Date.parse(b.updated_at);
   }

@@ -2,17 +2,18 @@ import { explain, type Client } from '../api/client';
 import * as api from '../api/entries';
 import type { Entry, Place } from '../api/types';
 import type { Change } from './folder.svelte';
+import { t } from '../words/words.svelte';
 import { compareEntries } from './order';
 
-/** A row of the tree: a folder, or word of what could not be shown of one. */
+/** A row of the tree: a folder, or word of what is not shown of one. */
 export type Branch = {
   id: number;
   name: string;
   names: readonly string[]; // from the top
   level: number; // from 1
   open: boolean;
-  /** What is below is on its way, is known to be nothing, or could not be read. */
-  state: 'closed' | 'loading' | 'open' | 'leaf' | { failed: string };
+  /** What is below is on its way, is known to be nothing, or could not be read. 'rest' stands for further folders of the one that it names. */
+  state: 'closed' | 'loading' | 'open' | 'leaf' | 'rest' | { failed: string };
 };
 
 type Children = { folders: readonly Entry[]; more: boolean } | 'loading' | { failed: string };
@@ -39,6 +40,7 @@ export class Tree {
         rows.push({ id: folder.id, name: folder.name, names: path, level, open: open && state !== 'leaf', state });
         if (open) walk(folder.id, path, level + 1);
       }
+      if (children.more) rows.push({ id: -1 - id, name: t('More folders…'), names, level, open: false, state: 'rest' });
     };
     walk(0, [], 1);
     return rows;

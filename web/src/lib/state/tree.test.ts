@@ -48,3 +48,12 @@ test('says what could not be read, and reads it when asked again', async () => {
   t.unfold(1);
   await vi.waitFor(() => expect(shape(t)).toBe('>a- >>b'));
 });
+
+test('tells that there are more folders than it shows', async () => {
+  serve((_, path) => ({ body: { entries: path.includes('/0/') ? [folder(1, 'a')] : [folder(2, 'b', 1)], next: path.includes('/1/') ? 'more' : '', files: 0, folders: 900 } }));
+  const t = new Tree(() => new Client('http://cloud.test'));
+  await t.load();
+  t.unfold(1);
+  await vi.waitFor(() => expect(shape(t)).toBe('>a- >>b >>More folders…'));
+  expect(t.rows[2]).toMatchObject({ state: 'rest', names: ['a'] });
+});

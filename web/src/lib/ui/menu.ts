@@ -3,11 +3,13 @@ import type { IconName } from './icons';
 
 export type Item = {
   label: string;
-  icon: IconName;
+  icon?: IconName;
   act: () => void;
   keys?: string;
   danger?: boolean;
   disabled?: boolean;
+  /** One of several choices, or something that is on or off: whether it is the case. */
+  chosen?: boolean;
   /** Draws a line above. */
   apart?: boolean;
 };

@@ -5,6 +5,17 @@ import { sharesByFolder, sharesOf } from './shares';
 test('types of one kind are one share, the largest first', () => {
   const shares = sharesOf({ 'image/png': 100, 'video/mp4': 600, 'image/jpeg': 300, 'text/plain': 0 });
   expect(shares.map(({ word, bytes, part }) => [word, bytes, part])).toEqual([['Video', 600, 0.6], ['Image', 400, 0.4]]);
+  const office = sharesOf({
+    'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': 8,
+    'application/zip': 7,
+    'application/x-tar': 7,
+    'application/vnd.openxmlformats-officedocument.wordprocessingml.document': 6,
+    'application/pdf': 6,
+    'text/x-python': 5,
+    'application/octet-stream': 1,
+    'text/csv; charset=utf-8': 8,
+  });
+  expect(office.map(({ word, bytes }) => [word, bytes])).toEqual([['Table', 16], ['Archive', 14], ['Document', 12], ['Code', 5], ['Other', 1]]);
   expect(sharesOf({})).toEqual([]);
 });
 

@@ -1,8 +1,9 @@
 /** The bytes of a folder by kinds of files, for a chart: the largest, and the rest as one. */
 import type { Usage } from '../api/space';
 import { lookOf, type Look } from '../kind';
+import type { Text } from '../words/words.svelte';
 
-export type Share = { word: Look['word']; tint: Look['tint']; bytes: number; part: number };
+export type Share = { word: Text; tint: Look['tint']; bytes: number; part: number };
 
 /** By MIME types, as the server counts them; parts are of 1. */
 export function sharesOf(types: Readonly<Record<string, number>>): Share[] {
@@ -10,7 +11,8 @@ export function sharesOf(types: Readonly<Record<string, number>>): Share[] {
   const shares = new Map<string, Share>();
   for (const [type, bytes] of Object.entries(types)) {
     if (bytes <= 0) continue;
-    const { word, tint } = lookOf({ kind: 'file', name: '', type });
+    const { word: kind, tint } = lookOf({ kind: 'file', name: '', type });
+    const word = tint === 'file' ? 'Other' : kind;
     const share = shares.get(word) ?? { word, tint, bytes: 0, part: 0 };
     share.bytes += bytes;
     share.part = share.bytes / total;

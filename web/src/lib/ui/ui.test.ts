@@ -45,6 +45,7 @@ describe('the list', () => {
       loading: false,
       href: () => '/files/home',
       onsort: (sort: Sort, order: Order) => heard.push(`sort ${sort} ${order}`),
+      onsortmenu: () => undefined,
       onopen: (e: Entry) => heard.push(`open ${e.name}`),
       onmenu: (e: Entry) => heard.push(`menu ${e.name}`),
       onkey: (e: KeyboardEvent) => {
