@@ -147,8 +147,8 @@ func (c copier) overwrite(ctx context.Context, from, to cloud.Entry, r *meta.Cop
 		return err
 	}
 	if err := reweigh(ctx, c.Tx, to.ID, func() error {
-		return exec(ctx, c.Tx, `UPDATE entries SET object_id = ?, size = ?, type = ?, has_thumbnail = FALSE, updated_at = ?, modified_at = ?
-			WHERE id = ?`, from.Object[:], from.Size, from.Type, c.now, from.ModifiedAt.UnixMicro(), to.ID)
+		return exec(ctx, c.Tx, `UPDATE entries SET object_id = ?, size = ?, type = ?, has_thumbnail = ?, updated_at = ?, modified_at = ?
+			WHERE id = ?`, from.Object[:], from.Size, from.Type, from.HasThumbnail, c.now, from.ModifiedAt.UnixMicro(), to.ID)
 	}); err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (c copier) overwrite(ctx context.Context, from, to cloud.Entry, r *meta.Cop
 func (c copier) insert(ctx context.Context, from cloud.Entry, parent cloud.EntryID, name string, deep bool, r *meta.CopyResult) error {
 	top, err := insertEntry(ctx, c.Tx, cloud.Entry{
 		Parent: parent, Name: name, Kind: from.Kind, Owner: c.owner, Public: from.Public,
-		Object: from.Object, Size: from.Size, Type: from.Type,
+		Object: from.Object, Size: from.Size, Type: from.Type, HasThumbnail: from.HasThumbnail,
 		CreatedAt: fromStamp(c.now), UpdatedAt: fromStamp(c.now), ModifiedAt: from.ModifiedAt,
 	})
 	if err != nil {
@@ -198,9 +198,9 @@ func (c copier) insert(ctx context.Context, from cloud.Entry, parent cloud.Entry
 		return err
 	}
 	for level := 0; deep && from.IsFolder() && level < meta.MaxDepth; level++ {
-		n, err := changed(ctx, c.Tx, `INSERT INTO entries (parent_id, name, name_key, kind, owner_id, public, object_id, size, type,
+		n, err := changed(ctx, c.Tx, `INSERT INTO entries (parent_id, name, name_key, kind, owner_id, public, object_id, size, type, has_thumbnail,
 				created_at, updated_at, modified_at)
-			SELECT c.new, e.name, e.name_key, e.kind, ?3, e.public, e.object_id, e.size, e.type, ?4, ?4, e.modified_at
+			SELECT c.new, e.name, e.name_key, e.kind, ?3, e.public, e.object_id, e.size, e.type, e.has_thumbnail, ?4, ?4, e.modified_at
 			FROM copied c JOIN entries e ON e.parent_id = c.old WHERE c.level = ?2 AND (c.granted = 1 OR `+visible+`)`, c.viewer, level, owner(c.owner), c.now)
 		if err != nil {
 			return err

@@ -76,9 +76,9 @@ func insertEntry(ctx context.Context, tx querier, e cloud.Entry) (cloud.Entry, e
 		object = e.Object[:]
 	}
 	err := tx.QueryRowContext(ctx, `INSERT INTO entries
-		(parent_id, name, name_key, kind, owner_id, public, object_id, size, type, created_at, updated_at, modified_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
-		e.Parent, e.Name, meta.FoldName(e.Name), e.Kind, owner(e.Owner), e.Public, object, e.Size, e.Type,
+		(parent_id, name, name_key, kind, owner_id, public, object_id, size, type, has_thumbnail, created_at, updated_at, modified_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+		e.Parent, e.Name, meta.FoldName(e.Name), e.Kind, owner(e.Owner), e.Public, object, e.Size, e.Type, e.HasThumbnail,
 		e.CreatedAt.UnixMicro(), e.UpdatedAt.UnixMicro(), e.ModifiedAt.UnixMicro()).Scan(&e.ID)
 	if err == nil && !e.IsFolder() {
 		err = charge(ctx, tx, e.Owner, e.Size, 1)

@@ -132,10 +132,32 @@ func TestThumbnails_ends(t *testing.T) {
 		t.Errorf("the pack that was replaced: %+v", old)
 	}
 
+	// Copies have it at once: one alone, one in the place of another file, one with its folder.
+	folder, _, err := s.MakeFolders(ctx, cloud.Root, []string{"folder"}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := []cloud.EntryID{e.ID, folder.ID}
+	for range 2 {
+		r, err := s.Copy(ctx, e.ID, folder.ID, "copy", 0, true, meta.ConflictClear, nil)
+		if err != nil || !r.Entry.HasThumbnail || r.Entry.Preview != ready.Preview {
+			t.Errorf("copied: %+v, %v", r.Entry, err)
+		}
+	}
+	r, err := s.Copy(ctx, folder.ID, cloud.Root, "second", 0, true, meta.ConflictFail, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone = append(gone, r.Entry.ID)
+	page, err := s.List(ctx, meta.Query{Parent: r.Entry.ID, Viewer: meta.AnyViewer, Limit: 2})
+	if err != nil || len(page.Entries) != 1 || !page.Entries[0].HasThumbnail {
+		t.Errorf("copied with its folder: %+v, %v", page.Entries, err)
+	}
+
 	if stale, err := s.StaleThumbnails(ctx, 10); len(stale) != 0 || err != nil {
 		t.Errorf("stale while the file is there: %v, %v", stale, err)
 	}
-	if _, err := s.Delete(ctx, []cloud.EntryID{e.ID}, nil); err != nil {
+	if _, err := s.Delete(ctx, gone, nil); err != nil {
 		t.Fatal(err)
 	}
 	stale, err := s.StaleThumbnails(ctx, 10)
