@@ -82,6 +82,10 @@ test('a rename is taken back; a name from right to left breaks no row', async ()
       return text.getBoundingClientRect().left;
     });
   expect(Math.abs((await begins('شرح المشروع.txt')) - (await begins('papers')))).toBeLessThan(1);
+  await ada.button('Show as tiles').click();
+  const tile = async (name: string) => (await begins(name)) - (await ada.row(name).boundingBox())!.x;
+  expect(Math.abs((await tile('شرح المشروع.txt')) - (await tile('papers')))).toBeLessThan(1);
+  await ada.button('Show as list').click();
 });
 
 test('things are copied, cut and pasted by keys and by the menu', async () => {
@@ -300,6 +304,19 @@ test('files from outside go into the folder that they are dropped on', async () 
   await branch('2026').click();
   await list(['dusk.png', 'onto-the-tree.txt']);
   expect(await drop('onto-the-path.txt', 'photos', ada.page.getByRole('navigation', { name: 'Place' }).getByRole('link', { name: 'photos' }))).toEqual(['/photos']);
+
+  // Of a long way the middle is behind a button.
+  const way = ada.page.getByRole('navigation', { name: 'Place' });
+  const { entry } = await ada.api<{ entry: { id: number } }>('GET', '/api/lookup?path=/photos/2026');
+  await ada.api('POST', `/api/entries/${entry.id}/folders`, { path: 'a/b/c' });
+  await ada.page.goto(`${v.server.url}/files/photos/2026/a/b/c`);
+  await way.getByRole('heading', { name: 'c' }).waitFor();
+  expect(await way.getByRole('link').allTextContents()).toEqual(['All files', 'b']);
+  await way.getByRole('button', { name: 'Folders between' }).click();
+  expect(await ada.page.getByRole('menuitem').allTextContents()).toEqual(['photos', '2026', 'a'].map((name) => expect.stringContaining(name)));
+  await ada.page.getByRole('menuitem', { name: 'photos' }).click();
+  await ada.row('2026').waitFor();
+  expect(path()).toBe('/files/photos');
 
   // Where no folder is shown, those of the tree still take them, and nothing else does.
   await ada.page.getByRole('link', { name: 'Recent' }).click();

@@ -3,6 +3,8 @@ import type { IconName } from './icons';
 
 export type Item = {
   label: string;
+  /** Where another item may have the same label. */
+  key?: number;
   icon?: IconName;
   act: () => void;
   keys?: string;
