@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"discordcloud/pkg/packet"
 	"discordcloud/pkg/pgtest"
+	"discordcloud/pkg/supabasetest"
 )
 
 // The flows that the other tests show on SQLite, on PostgreSQL.
@@ -89,6 +91,55 @@ func databaseCrashes(t *testing.T, p *pgtest.Server) {
 	if len(acknowledged) == 0 {
 		t.Error("no upload was acknowledged")
 	}
+}
+
+// What is in a Supabase project goes into a backup, by that into SQLite, and from
+// there into another project.
+func TestEndToEnd_supabase(t *testing.T) {
+	p := pgtest.Start(t)
+	script, err := os.ReadFile("database.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	project := func(name string) map[string]string {
+		s := supabasetest.New(t, p, name)
+		s.Paste(string(script))
+		return map[string]string{"SUPABASE_URL": s.URL, "SUPABASE_KEY": s.Key}
+	}
+	first, second := project("one"), project("two")
+	s := startServe(t, first)
+	c := setUp(t, s.base)
+	c.servicesReady(3)
+	c.connect()
+	ctx := withTimeout(t, 2*time.Minute)
+	c.book(ctx, 1)
+	data := content{seed: 4, size: 300_000}
+	if _, err := c.upload(ctx, "/a", "file.bin", data, packet.ConflictFail); err != nil {
+		t.Fatal(err)
+	}
+	admin := func(env map[string]string, dir string, code int, text string, args ...string) {
+		t.Helper()
+		with := map[string]string{"DATA_DIR": dir, "DATABASE_URL": "", "SUPABASE_URL": "", "SUPABASE_KEY": "", "LOG_LEVEL": "error"}
+		maps.Copy(with, env)
+		out, got := command(t, with, "", append([]string{"admin"}, args...)...)
+		if got != code || !strings.Contains(out, text) {
+			t.Errorf("%v: exit code %d, want %d with %q in:\n%s", args, got, code, text, out)
+		}
+		if key := env["SUPABASE_KEY"]; key != "" && strings.Contains(out, key) {
+			t.Errorf("%v tells the key:\n%s", args, out)
+		}
+	}
+	admin(first, s.dir, 0, "sound", "check") // while it runs
+	s.stop()
+	backup, dir := filepath.Join(t.TempDir(), "backup"), t.TempDir()
+	admin(first, s.dir, 0, "was read again", "backup", backup)
+	admin(nil, dir, 0, "restored and compared", "restore", backup)
+	admin(second, dir, 0, "copied and compared", "migrate-database", "--from", filepath.Join(dir, "discord-cloud.db"), "--to", second["SUPABASE_URL"])
+	admin(second, dir, exitFailed, "not empty", "migrate-database", "--from", filepath.Join(dir, "discord-cloud.db"), "--to", second["SUPABASE_URL"])
+	maps.Copy(s.env, second)
+	s.again(t)
+	signIn(t, s.base, adminName, adminPassword).verify(ctx, "/a/file.bin", data)
+	admin(second, dir, exitFailed, "in use by a manager", "restore", backup)
 }
 
 // A store moves from SQLite to PostgreSQL, and its backup into a third database.

@@ -210,6 +210,13 @@ func restAway(t *testing.T, p *supabasetest.Project) {
 	if _, err := s.Entry(ctx, cloud.Root, meta.AnyViewer); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Entry = %v, want %v", err, context.DeadlineExceeded)
 	}
+	p.SpoilAll(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { // not to be tried again: it has waited
+		supabasetest.Says(w, http.StatusInternalServerError, "57014", "canceling statement due to statement timeout")
+	})
+	p.Calls()
+	if _, err := s.Entry(t.Context(), cloud.Root, meta.AnyViewer); !errors.Is(err, cloud.ErrUnavailable) || p.Calls() != 1 {
+		t.Errorf("Entry = %v, want %v after one call", err, cloud.ErrUnavailable)
+	}
 	p.SpoilAll(nil)
 	if _, _, err := s.MakeFolders(t.Context(), cloud.Root, []string{"a"}, 0); err != nil {
 		t.Errorf("when it is there again: %v", err)
