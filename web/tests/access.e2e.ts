@@ -188,6 +188,8 @@ test('a visit without a mouse: everything is reached, can be seen to be, and giv
   await v.dialog('Delete “by hand”?').waitFor();
   await keyboard.press('Enter');
   await v.row('by hand').waitFor({ state: 'detached' });
+  await page.getByText('“by hand” is deleted.').waitFor(); // and can be taken back: others' news may have come before
+  await v.dialog('Delete “by hand”?').waitFor({ state: 'detached' });
   await keyboard.press('Control+z');
   await v.row('by hand').waitFor();
   await keyboard.press('/');
