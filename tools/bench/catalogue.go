@@ -140,6 +140,7 @@ func (c catalogue) rows(d dialect, friend int64) []string {
 			strings.Replace(numbers(c.files), "SELECT 0 ", "SELECT CAST(0 AS BIGINT) ", 1), firstFile, c.inBig, c.crowd, firstFolder, c.folders, name, c.files, name, c.files, d.object),
 		fmt.Sprintf(`INSERT INTO shares (entry_id, user_id, can_write, shared_at, owner_id) %s
 			SELECT %d + i * %d, %d, i %% 2 = 0, i, 1 FROM n`, numbers(c.shares), firstFile, c.files/c.shares, friend),
+		`UPDATE entries SET shared = TRUE WHERE id IN (SELECT entry_id FROM shares)`,
 		`INSERT INTO totals (folder_id, seen_by, type, files, folders, bytes, files_here, folders_here)
 			SELECT e.parent_id, 0, e.type, COUNT(*), 0, SUM(e.size), COUNT(*), 0 FROM entries e WHERE e.kind = 'file' GROUP BY e.parent_id, e.type`,
 		fmt.Sprintf(`INSERT INTO totals (folder_id, seen_by, type, files, folders, bytes, files_here, folders_here)

@@ -101,7 +101,8 @@ func BenchmarkShares(b *testing.B) {
 	}
 	if err := s.update(ctx, func(tx querier) error {
 		return exec(ctx, tx, `INSERT INTO shares (entry_id, user_id, can_write, shared_at, owner_id)
-			SELECT id, ?1, id % 2 = 0, 0, owner_id FROM entries WHERE id % 100 = 0 AND kind = 'file' LIMIT 10000`, who["friend"])
+			SELECT id, ?1, id % 2 = 0, 0, owner_id FROM entries WHERE id % 100 = 0 AND kind = 'file' LIMIT 10000;
+			UPDATE entries SET shared = TRUE WHERE id IN (SELECT entry_id FROM shares)`, who["friend"])
 	}); err != nil {
 		b.Fatal(err)
 	}

@@ -59,6 +59,8 @@ var findings = []struct {
 	{"a share of entry %v names another owner", `SELECT g.entry_id FROM (
 			SELECT entry_id, owner_id FROM shares UNION ALL SELECT entry_id, owner_id FROM group_shares) g
 		JOIN entries e ON e.id = g.entry_id WHERE COALESCE(e.owner_id, 0) <> COALESCE(g.owner_id, 0)`},
+	{"entry %v is shared, and does not say so", `SELECT e.id FROM entries e
+		WHERE NOT e.shared AND e.id IN (SELECT entry_id FROM shares UNION SELECT entry_id FROM group_shares)`},
 	{"the root is missing: entry %v", `SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM entries WHERE id = 0 AND kind = 'folder')`},
 	{"entry %v does not hang on the root", `WITH RECURSIVE reached (id) AS (
 			SELECT id FROM entries WHERE id IN (0, -1)

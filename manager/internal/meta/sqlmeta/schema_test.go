@@ -77,7 +77,7 @@ func TestSchema_postgres(t *testing.T) {
 	head, rest, _ := strings.Cut(string(script), "-- Upgrades of older tables.")
 	_, tail, _ := strings.Cut(rest, "-- End of upgrades.")
 	got, gotIndexes := parseSchema(head + tail)
-	if len(want) < 9 || len(want["entries"].columns) != 15 || len(want["entries"].rules) != 5 || len(wantIndexes) < 12 {
+	if len(want) < 9 || len(want["entries"].columns) != 16 || len(want["entries"].rules) != 5 || len(wantIndexes) < 12 {
 		t.Fatalf("the catalogue was not understood: %+v, %v", want, wantIndexes)
 	}
 	for _, name := range slices.Sorted(maps.Keys(want)) {

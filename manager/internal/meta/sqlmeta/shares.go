@@ -26,14 +26,23 @@ func (s *Store) SetShare(ctx context.Context, share cloud.Share) error {
 	err := s.update(ctx, func(tx querier) error {
 		at := orStamp(share.SharedAt, s.stamp())
 		if share.Group != 0 {
-			return exec(ctx, tx, upsertGroupShare, share.Entry, share.Group, share.CanWrite, at)
+			return putShare(ctx, tx, upsertGroupShare, share.Entry, int64(share.Group), share.CanWrite, at)
 		}
-		return exec(ctx, tx, upsertShare, share.Entry, share.User, share.CanWrite, at)
+		return putShare(ctx, tx, upsertShare, share.Entry, int64(share.User), share.CanWrite, at)
 	})
 	if err != nil {
 		return fmt.Errorf("share entry %d with user %d or group %d: %w", share.Entry, share.User, share.Group, err)
 	}
 	return nil
+}
+
+// putShare adds or changes a share with whom, and has the entry say that it is
+// shared.
+func putShare(ctx context.Context, tx querier, upsert string, entry cloud.EntryID, whom int64, write bool, at int64) error {
+	if err := exec(ctx, tx, upsert, entry, whom, write, at); err != nil {
+		return err
+	}
+	return exec(ctx, tx, `UPDATE entries SET shared = TRUE WHERE id = ?1 AND NOT shared`, entry)
 }
 
 // RemoveShare implements meta.Tree.
@@ -44,8 +53,11 @@ func (s *Store) RemoveShare(ctx context.Context, entry cloud.EntryID, user cloud
 			return err
 		}
 		groups, err := changed(ctx, tx, `DELETE FROM group_shares WHERE entry_id = ?1 AND group_id = ?2`, entry, group)
-		was = users+groups > 0
-		return err
+		if was = users+groups > 0; err != nil || !was {
+			return err
+		}
+		return exec(ctx, tx, `UPDATE entries SET shared = FALSE WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM shares WHERE entry_id = ?1)
+			AND NOT EXISTS (SELECT 1 FROM group_shares WHERE entry_id = ?1)`, entry)
 	})
 	if err != nil {
 		return false, fmt.Errorf("unshare entry %d: %w", entry, err)
@@ -191,7 +203,7 @@ func transfer(ctx context.Context, tx querier, was cloud.Entry, to cloud.UserID,
 		}
 	}
 	if t.Keep && was.Owner != 0 && was.Owner != to {
-		if err := exec(ctx, tx, upsertShare, was.ID, was.Owner, true, now); err != nil {
+		if err := putShare(ctx, tx, upsertShare, was.ID, int64(was.Owner), true, now); err != nil {
 			return err
 		}
 	}

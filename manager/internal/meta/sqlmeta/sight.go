@@ -185,14 +185,13 @@ func grantAll(ctx context.Context, q querier, entries []cloud.Entry, viewer clou
 	}
 	for i := range entries {
 		entries[i].Share = nil
-		for e, ok := entries[i], true; ok; e, ok = above[e.Parent] {
+		e, ok := entries[i], true
+		for steps := 0; ok && steps <= len(above); steps++ { // rows can be damaged so that they have no top
 			share, has := shares[e.ID]
 			if has && (entries[i].Share == nil || betterShare(share, *entries[i].Share) < 0) {
 				entries[i].Share = &share
 			}
-			if e.Parent == e.ID {
-				break
-			}
+			e, ok = above[e.Parent]
 		}
 	}
 	return nil
@@ -233,7 +232,7 @@ func (v sight) plain() bool {
 // selectEntry selects what lies in the folder with what the viewer's own shares
 // give, as far as that can be better than what the folder gives.
 func (v sight) selectEntry() string {
-	return `SELECT ` + v.columns() + ` FROM ` + v.tables() + ` WHERE `
+	return `SELECT ` + v.columns() + ` FROM ` + entryTables + ` WHERE `
 }
 
 func (v sight) columns() string {
@@ -241,23 +240,21 @@ func (v sight) columns() string {
 	case v.plain():
 		return entryColumns
 	case !v.grouped:
-		return entryColumns + ownShare + `, 0, 0`
+		return entryColumns + ownShare
 	}
-	return entryColumns + ownShare + `, COALESCE((SELECT MAX(CASE WHEN g.can_write THEN 2 ELSE 1 END) ` + groupShare + `), 0),
-		COALESCE((SELECT MIN(g.shared_at) ` + groupShare + `), 0)`
+	return entryColumns + ownShare + groupShare
 }
 
+// What the viewer's own shares of an entry give, and those of his groups, each as
+// one number: since when, in microseconds, times four, and 2 for writing or 1 for
+// reading. It is NULL for nothing. Most entries say themselves that it is nothing:
+// to look it up for each would make a page a tenth slower.
 const (
-	ownShare   = `, CASE WHEN s.user_id IS NULL THEN 0 WHEN s.can_write THEN 2 ELSE 1 END, COALESCE(s.shared_at, 0)`
-	groupShare = `FROM group_members m JOIN group_shares g ON g.group_id = m.group_id WHERE m.user_id = ?1 AND g.entry_id = e.id`
+	ownShare = `, CASE WHEN e.shared THEN (SELECT 4 * s.shared_at + CASE WHEN s.can_write THEN 2 ELSE 1 END
+		FROM shares s WHERE s.entry_id = e.id AND s.user_id = ?1) END`
+	groupShare = `, CASE WHEN e.shared THEN (SELECT 4 * MIN(g.shared_at) + MAX(CASE WHEN g.can_write THEN 2 ELSE 1 END)
+		FROM group_members m JOIN group_shares g ON g.group_id = m.group_id WHERE m.user_id = ?1 AND g.entry_id = e.id) END`
 )
-
-func (v sight) tables() string {
-	if v.plain() {
-		return entryTables
-	}
-	return entryTables + ` LEFT JOIN shares s ON s.entry_id = e.id AND s.user_id = ?1`
-}
 
 // scan reads columns, and further ones into more.
 func (v sight) scan(row scanner, more ...any) (cloud.Entry, error) {
@@ -266,15 +263,19 @@ func (v sight) scan(row scanner, more ...any) (cloud.Entry, error) {
 		e.Share = v.granted
 		return e, err
 	}
-	var own, group struct{ rights, at int64 }
-	e, err := scanEntryAnd(row, append([]any{&own.rights, &own.at, &group.rights, &group.at}, more...)...)
-	best := own
-	if group.rights > own.rights {
-		best = group
+	var own, group sql.NullInt64
+	into := []any{&own}
+	if v.grouped {
+		into = append(into, &group)
+	}
+	e, err := scanEntryAnd(row, append(into, more...)...)
+	best := own.Int64
+	if group.Int64&3 > best&3 {
+		best = group.Int64
 	}
 	e.Share = v.granted
-	if best.rights == 2 || best.rights == 1 && v.granted == nil {
-		e.Share = &cloud.Share{Entry: e.ID, User: v.viewer, CanWrite: best.rights == 2, SharedAt: fromStamp(best.at)}
+	if best&3 == 2 || best&3 == 1 && v.granted == nil {
+		e.Share = &cloud.Share{Entry: e.ID, User: v.viewer, CanWrite: best&3 == 2, SharedAt: fromStamp(best >> 2)}
 	}
 	return e, err
 }

@@ -140,6 +140,7 @@ func TestStore_Check(t *testing.T) {
 		`UPDATE totals SET bytes = 6 WHERE files = 1`:                            "folder 1 has 1 files, 0 folders and 5 bytes of one sort below it",
 		`DELETE FROM totals WHERE folder_id = 3`:                                 "folder 3 has 0 files, 1 folders and 0 bytes of one sort below it",
 		`INSERT INTO totals VALUES (3, 1, 'a/b', 1, 0, 5, 1, 0)`:                 "folder 3 has totals of what is not below it",
+		`INSERT INTO shares (entry_id, user_id, shared_at) VALUES (3, 1, 0)`:     "entry 3 is shared, and does not say so",
 		`PRAGMA ignore_check_constraints = 1; UPDATE objects SET state = 'lost'`: "CHECK constraint failed in objects",
 	} {
 		t.Run(want, func(t *testing.T) {

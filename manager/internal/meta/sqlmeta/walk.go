@@ -73,7 +73,7 @@ func (s *Store) fill(ctx context.Context, l *level, viewer cloud.UserID) error {
 		if err != nil {
 			return err
 		}
-		half := `SELECT * FROM (SELECT ` + v.columns() + `, e.name_key AS name_key FROM ` + v.tables() + `
+		half := `SELECT * FROM (SELECT ` + v.columns() + `, e.name_key AS name_key FROM ` + entryTables + `
 			WHERE e.parent_id = ?2 AND e.kind = '%s' AND (e.name_key, e.name) > (?3, ?4) AND ` + v.visible() + `
 			ORDER BY e.name_key, e.name LIMIT ?5) half`
 		page, err := rows(ctx, q, func(row scanner) (cloud.Entry, error) {
