@@ -33,6 +33,9 @@ var (
 type phrase struct {
 	text   string
 	params int // it must be given just as many arguments
+	// anew has the server plan it each time for its arguments. A plan for any would
+	// not know of how few rows LIMIT makes do: it would sort a whole folder for a page.
+	anew bool
 }
 
 // place writes where a statement has its argument n, counted from 1.
@@ -81,7 +84,7 @@ func toPostgres(statement string, args []any, put place) phrase {
 			i++
 		}
 	}
-	return phrase{out.String(), last}
+	return phrase{out.String(), last, strings.Contains(statement, "LIMIT ?")}
 }
 
 // tableWords are what CREATE TABLE and ALTER TABLE of the migrations say
@@ -188,7 +191,7 @@ func (t translated) translate(statement string, args []any) (string, []any) {
 	args = plainArgs(args)
 	p := t.words.lookup(statement, args)
 	args = args[:min(p.params, len(args))]
-	if len(args) > argsCached {
+	if p.anew || len(args) > argsCached {
 		args = append(slices.Clip(t.words.once), args...)
 	}
 	return p.text, args

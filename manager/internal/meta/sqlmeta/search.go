@@ -187,7 +187,7 @@ func (s *Store) hunt(ctx context.Context, h hunt, f meta.Find, text string, want
 // few tells whether a query gives at most so many entries.
 func (h hunt) few(ctx context.Context, query, arg string, most int) (bool, error) {
 	n := 0
-	err := h.q.QueryRowContext(ctx, fmt.Sprintf(`SELECT COUNT(*) FROM (%s LIMIT %d) few`, query, most+1), arg).Scan(&n)
+	err := h.q.QueryRowContext(ctx, `SELECT COUNT(*) FROM (`+query+` LIMIT ?2) few`, arg, most+1).Scan(&n)
 	return n <= most, err
 }
 
