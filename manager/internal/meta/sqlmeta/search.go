@@ -67,7 +67,7 @@ func (s *Store) Search(ctx context.Context, f meta.Find) (page meta.Page, err er
 	}
 	text := meta.FoldName(f.Text)
 	if err != nil || offset < 0 || offset > meta.FindMost || f.Limit < 1 || text == "" && !f.Starred && !f.Recent || len(f.Text) > meta.MaxName ||
-		f.Kind != "" && f.Kind != cloud.KindFile && f.Kind != cloud.KindFolder {
+		!utf8.ValidString(f.Text) || f.Kind != "" && f.Kind != cloud.KindFile && f.Kind != cloud.KindFolder {
 		return meta.Page{}, fmt.Errorf("search: %w query", cloud.ErrInvalid)
 	}
 	err = s.snapshot(ctx, func(q querier) error {
@@ -221,9 +221,6 @@ func (h hunt) read(ctx context.Context, text string, want, skip int) (found []cl
 
 // behind is the first text after all that begin with one, "" if there is none.
 func behind(text string) string {
-	if !utf8.ValidString(text) {
-		return ""
-	}
 	letters := []rune(text)
 	for i, letter := range slices.Backward(letters) {
 		switch {

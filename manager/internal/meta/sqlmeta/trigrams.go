@@ -27,7 +27,7 @@ var (
 const shortestPart = 3
 
 func seekable(text string) bool {
-	return utf8.RuneCountInString(text) >= shortestPart && utf8.ValidString(text) && !strings.ContainsRune(text, 0)
+	return utf8.RuneCountInString(text) >= shortestPart && !strings.ContainsRune(text, 0)
 }
 
 // In SQLite the index is a table of FTS5 that keeps which entry has which part and
