@@ -41,3 +41,10 @@ func TestReport_Markdown(t *testing.T) {
 		}
 	}
 }
+
+func TestMetrics(t *testing.T) {
+	all := metrics([]byte("goos: linux\nBenchmarkMillion/SQLite/size_of_100,000-2 \t 200\t 90813 ns/op\t 0.08700 ms/median\t 0.1 ms/p99\nPASS\n"))
+	if len(all) != 3 || all["size_of_100,000 ms/median"] != 0.087 {
+		t.Errorf("metrics = %v", all)
+	}
+}

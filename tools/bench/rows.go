@@ -28,6 +28,8 @@ var rows = []row{
 	{"thumb-photo", thumbPhoto},
 	{"thumb-many", thumbMany},
 	{"thumb-film", thumbFilm},
+	{"database", func(ctx context.Context, w *world) ([]result, error) { return asking(ctx, w, inSQLite) }},
+	{"database-postgres", func(ctx context.Context, w *world) ([]result, error) { return asking(ctx, w, inPostgres) }},
 	{"browse", func(ctx context.Context, w *world) ([]result, error) { return browsing(ctx, w, inSQLite) }},
 	{"store", func(ctx context.Context, w *world) ([]result, error) { return storing(ctx, w, inSQLite) }},
 	{"browse-postgres", func(ctx context.Context, w *world) ([]result, error) { return browsing(ctx, w, inPostgres) }},

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -82,6 +83,12 @@ func objectOf(i int) []byte {
 
 func (m *million) fillTree(b *testing.B) {
 	b.Helper()
+	if _, ok := m.engine.(*sqliteEngine); ok { // in one go the index of names is made much sooner
+		if _, err := m.write.Exec(`DROP TRIGGER entry_trigrams_insert; DROP TRIGGER entry_trigrams_update; DROP TRIGGER entry_trigrams_delete;
+			DROP TABLE entry_trigrams`); err != nil {
+			b.Fatal(err)
+		}
+	}
 	folders := m.files / 20
 	tops := max(1, folders/250)
 	id := 0
@@ -127,7 +134,15 @@ func (m *million) fillTree(b *testing.B) {
 	}); err != nil {
 		b.Fatal(err)
 	}
-	_, _ = m.write.Exec(`ANALYZE`) // as a server does by itself in time
+	if e, ok := m.engine.(*sqliteEngine); ok {
+		if err := e.indexNames(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		return
+	}
+	if _, err := m.write.Exec(`VACUUM ANALYZE`); err != nil { // as a server does by itself in time
+		b.Fatal(err)
+	}
 }
 
 // timed runs f often and reports what the half and all but a hundredth took.
@@ -170,12 +185,18 @@ func (m *million) bench(b *testing.B) {
 			})
 		})
 	}
-	b.Run("search", func(b *testing.B) {
-		timed(b, func(i int) error {
-			_, err := m.Search(ctx, meta.Find{Viewer: m.user, Text: fmt.Sprintf("ter %d", i), Limit: 50})
-			return err
+	for name, text := range map[string]string{"search": "ter %d", "search often": "oliday", "search late": "can "} {
+		b.Run(name, func(b *testing.B) {
+			timed(b, func(i int) error {
+				find := meta.Find{Viewer: m.user, Text: text, Limit: 100}
+				if strings.Contains(text, "%d") {
+					find.Text = fmt.Sprintf(text, i+10)
+				}
+				_, err := m.Search(ctx, find)
+				return err
+			})
 		})
-	})
+	}
 	for name, id := range map[string]cloud.EntryID{"of 100,000": m.big, "of 250 folders": m.top, "of all": cloud.Root} {
 		b.Run("size "+name, func(b *testing.B) {
 			timed(b, func(int) error {
@@ -222,7 +243,7 @@ func (m *million) bench(b *testing.B) {
 			}
 			all.Wait()
 		}
-		b.ReportMetric(float64(made)/time.Since(start).Seconds(), "uploads/s")
+		b.ReportMetric(3*float64(made)/time.Since(start).Seconds(), "commits/s")
 	})
 	b.Run("start", func(b *testing.B) {
 		if err := m.Close(); err != nil {
