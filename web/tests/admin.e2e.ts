@@ -146,8 +146,8 @@ test('services are drained, revoked and let in again', async () => {
   await line('/upload/1').getByText('Draining').waitFor();
   await ada.button('Let it work: /upload/1').click();
   await line('/upload/1').getByText('Working').waitFor();
-  await ada.button('Revoke /upload/2').click();
-  await ada.dialog('Revoke /upload/2?').getByRole('button', { name: 'Revoke', exact: true }).click();
+  await ada.button('Revoke service /upload/2').click();
+  await ada.dialog('Revoke /upload/2?').getByRole('button', { name: 'Revoke service', exact: true }).click();
   await line('/upload/2').getByText('Revoked').waitFor();
   await line('/thumbnail/1').getByText('Thumbnails').waitFor();
   await ada.page.getByRole('table', { name: 'Rate limits' }).waitFor();

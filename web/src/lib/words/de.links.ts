@@ -39,7 +39,7 @@ export const germanLinks = {
   'QR code': 'QR-Code',
   'Revoke the link': 'Link zurückziehen',
   'Revoke': 'Zurückziehen',
-  'Save': 'Sichern',
+  'Save': 'Speichern',
   'Send files to “{to}”': 'Dateien an „{to}“ senden',
   'Send files': 'Dateien senden',
   'Sent': 'Gesendet',

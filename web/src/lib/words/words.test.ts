@@ -1,6 +1,12 @@
 import { afterEach, expect, test } from 'vitest';
 import { formatBytes, formatMoment } from '../format';
 import { german } from './de';
+import { adminGerman } from './de.admin';
+import { auditGerman } from './de.audit';
+import { germanDoor } from './de.door';
+import { germanFactors } from './de.factors';
+import { germanLinks } from './de.links';
+import { germanPeople } from './de.people';
 import { choose, language, preferred, speak, t, tn } from './words.svelte';
 
 afterEach(async () => {
@@ -20,6 +26,11 @@ test('a chosen language is spoken, and remembered', async () => {
 
 test('values stand in their places, whatever is in them', () => {
   expect(t('Moved {n} items to “{to}”.', { n: 2, to: '{n} $1' })).toBe('Moved 2 items to “{n} $1”.');
+});
+
+test('no text is said in two ways', () => {
+  for (const part of [adminGerman, auditGerman, germanDoor, germanFactors, germanLinks, germanPeople])
+    for (const [english, said] of Object.entries(part)) expect(german, english).toHaveProperty([english], said);
 });
 
 test('German has the same places for values', () => {
