@@ -13,6 +13,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"discordcloud/manager/internal/dispatch"
@@ -58,7 +59,7 @@ func (q *request) put() error {
 	finished, err := q.Put(q.ctx(), q.who, dispatch.PutRequest{
 		Folder: q.realFolder(p), Name: p.name(), Size: q.r.ContentLength,
 		Conflict: q.onTaken(), Type: q.contentType(p.name()), ModifiedAt: modified,
-		Body: body, Sums: sums, Got: got, Ready: q.stillPuttable, Allow: q.stillMatches,
+		Body: body, Stop: body.stop, Sums: sums, Got: got, Ready: q.stillPuttable, Allow: q.stillMatches,
 	})
 	body.done()
 	if err != nil {
@@ -227,12 +228,50 @@ type pacedBody struct {
 	r     io.Reader
 	rc    *http.ResponseController
 	stall time.Duration
+
+	mu      sync.Mutex
+	reading bool
+	ended   bool
 }
 
 func (b *pacedBody) Read(p []byte) (int, error) {
-	_ = b.rc.SetReadDeadline(time.Now().Add(b.stall)) // of what is no connection: it does not hang either
+	if !b.begin() {
+		return 0, os.ErrDeadlineExceeded
+	}
+	defer b.rest()
 	return b.r.Read(p)
 }
 
-// done lifts the deadline.
-func (b *pacedBody) done() { _ = b.rc.SetReadDeadline(time.Time{}) }
+// begin sets how long the next bytes may take, unless nobody wants them any more.
+func (b *pacedBody) begin() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.reading = !b.ended; b.reading {
+		_ = b.rc.SetReadDeadline(time.Now().Add(b.stall)) // of what is no connection: it does not hang either
+	}
+	return b.reading
+}
+
+func (b *pacedBody) rest() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reading = false
+}
+
+// stop ends a Read under way, and all after it. Behind the end of a body the server
+// itself reads, to hear when a client goes: to end that would end the connection.
+func (b *pacedBody) stop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended = true; b.reading {
+		_ = b.rc.SetReadDeadline(time.Unix(1, 0)) // likewise
+	}
+}
+
+// done lifts the deadline, when nothing reads any more.
+func (b *pacedBody) done() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended = true
+	_ = b.rc.SetReadDeadline(time.Time{}) // likewise
+}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -38,7 +39,10 @@ type PutRequest struct {
 	Type       string    // MIME type, a hint
 	ModifiedAt time.Time // zero is now
 	Body       io.Reader
-	Sums       Sums // what the content must come to
+	// Stop, if it is set, is called once nobody wants the rest of the body, from
+	// any goroutine: a Read under way, and each after it, has to fail soon.
+	Stop func()
+	Sums Sums // what the content must come to
 	// Got, if it is set, gets all sums of the content once it is stored.
 	Got *Sums
 	// Ready, if it is set, is asked once all bytes are stored, before anything
@@ -74,6 +78,10 @@ func (d *Dispatcher) Put(ctx context.Context, who policy.Principal, q PutRequest
 	defer cancel()
 	c := d.newPutter(who)
 	defer c.Close(context.WithoutCancel(ctx))
+	if q.Stop == nil {
+		q.Stop = func() {}
+	}
+	defer context.AfterFunc(ctx, q.Stop)()
 	p := &put{request: q, body: newSumReader(q.Body, q.Sums, q.Got != nil), done: make(chan putResult, 1)}
 	defer p.body.wait()
 
@@ -215,8 +223,11 @@ func (d *Dispatcher) putParts(ctx context.Context, c *Client, u *upload, body io
 		case r := <-u.put.done:
 			return r.Finished, r.err
 		default:
-			return meta.Finished{}, err
 		}
+		if ctx.Err() != nil { // which stopped the body, too
+			return meta.Finished{}, context.Cause(ctx)
+		}
+		return meta.Finished{}, err
 	}
 	timeout := time.NewTimer(concludeTime + 10*time.Second)
 	defer timeout.Stop()
@@ -303,6 +314,7 @@ func (d *Dispatcher) post(ctx context.Context, address string, form *partForm) e
 type put struct {
 	request PutRequest
 	body    *sumReader
+	settled sync.Once
 	done    chan putResult // of one
 }
 
@@ -319,12 +331,15 @@ func (p *put) size(u *upload) int64 {
 	return u.Size
 }
 
-// settle tells how it ended; the first time counts.
+// settle tells how it ended; the first time counts. A part on its way to a service
+// that has gone would otherwise wait for the body's next bytes.
 func (p *put) settle(done meta.Finished, err error) {
-	select {
-	case p.done <- putResult{done, err}:
-	default:
-	}
+	p.settled.Do(func() {
+		p.done <- putResult{done, err}
+		if err != nil {
+			p.request.Stop()
+		}
+	})
 }
 
 // finish checks the sums and asks whether the file is still wanted.
