@@ -50,7 +50,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.IntVar(&o.files, "files", 10_000, "number of files in the archive of many")
 	flags.IntVar(&o.photos, "photos", 30, "number of photos that a thumbnail service makes small")
 	film := flags.Int64("film", 2048, "MiB of the film that it takes a picture from")
-	flags.IntVar(&o.entries, "entries", 100_000, "number of files in the database that has grown")
+	flags.IntVar(&o.entries, "entries", 50_000, "number of files in the database that has grown")
 	flags.DurationVar(&o.stable, "slow", 12*time.Second, "how long the slow readers read")
 	flags.StringVar(&o.binary, "binary", "", "the discord-cloud to measure; by default it is built")
 	if flags.Parse(args) != nil {
