@@ -90,11 +90,7 @@ func memoryUp(ctx context.Context, w *world) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	after, err := w.attachments(ctx)
-	if err != nil {
-		return nil, err
-	}
 	return []result{result{
 		Row: "memory-up", What: fmt.Sprintf("resident memory, %d uploads at once", uploads), Unit: "MiB", Reach: 300, AtMost: true,
-	}.of([]sample{{got: peak}})}, w.forget(ctx, after[len(before):])
+	}.of([]sample{{got: peak}})}, w.forgetSince(ctx, before)
 }

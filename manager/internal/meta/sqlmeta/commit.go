@@ -2,7 +2,6 @@ package sqlmeta
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -16,26 +15,22 @@ import (
 // have happened.
 var errCut = errors.New("the connection to the database was cut")
 
-// newWriter makes up a name that no other process has.
-func newWriter() string { return rand.Text() }
-
 // update has a COMMIT that gets no answer found out about. Each transaction
-// writes its number into a row of the table commits that is the slot's; of two
-// transactions of a slot the later one waits for the earlier to end. So, when the
+// writes its number into a row of the table commits that is its writer's; of two
+// transactions of a writer the later one waits for the earlier to end. So, when the
 // row can be written once more, it tells whether the number was committed, and it
 // will not be any more if it was not.
 //
 // Why not pg_xact_status: after a crash a transaction that never reached the disk
 // may share its id with one that did.
 func (e *postgresEngine) update(ctx context.Context, alone bool, f func(tx querier) error) error {
-	slot, done, err := e.slot(ctx, alone)
+	writer, number, done, err := e.turns.take(ctx, alone)
 	if err != nil {
 		return err
 	}
 	defer done()
-	number := e.number.Add(1)
 	begin := fmt.Sprintf(`BEGIN; SET LOCAL lock_timeout = %d; SET LOCAL statement_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d; %s`,
-		lockTimeout.Milliseconds(), statementTimeout.Milliseconds(), idleTimeout.Milliseconds(), e.mark(slot, number))
+		lockTimeout.Milliseconds(), statementTimeout.Milliseconds(), idleTimeout.Milliseconds(), e.mark(writer, number))
 	if alone {
 		begin += fmt.Sprintf(`; SELECT pg_advisory_xact_lock(%d)`, aloneKey)
 	}
@@ -59,7 +54,7 @@ func (e *postgresEngine) update(ctx context.Context, alone bool, f func(tx queri
 	if !cut {
 		return err
 	}
-	committed, lost := e.committed(ctx, slot, number)
+	committed, lost := e.committed(ctx, writer, number)
 	switch {
 	case lost != nil:
 		return fmt.Errorf("whether a change was made is not known: %w", errors.Join(err, lost))
@@ -69,28 +64,10 @@ func (e *postgresEngine) update(ctx context.Context, alone bool, f func(tx queri
 	return fmt.Errorf("%w: %w", errCut, err)
 }
 
-// slot waits until a transaction may begin, and gives the number of its row.
-func (e *postgresEngine) slot(ctx context.Context, alone bool) (slot int, done func(), err error) {
-	if alone {
-		select {
-		case e.alone <- struct{}{}:
-			return 0, func() { <-e.alone }, nil
-		case <-ctx.Done():
-			return 0, nil, ctx.Err()
-		}
-	}
-	select {
-	case slot = <-e.slots:
-		return slot, func() { e.slots <- slot }, nil
-	case <-ctx.Done():
-		return 0, nil, ctx.Err()
-	}
-}
-
-// mark is the statement that leaves a transaction's number in the slot's row.
-func (e *postgresEngine) mark(slot int, number int64) string {
-	return fmt.Sprintf(`INSERT INTO commits (writer, number, at) VALUES ('%s/%d', %d, %d)
-		ON CONFLICT (writer) DO UPDATE SET number = excluded.number, at = excluded.at`, e.writer, slot, number, e.now().UnixMicro())
+// mark is the statement that leaves a transaction's number in its writer's row.
+func (e *postgresEngine) mark(writer string, number int64) string {
+	return fmt.Sprintf(`INSERT INTO commits (writer, number, at) VALUES ('%s', %d, %d)
+		ON CONFLICT (writer) DO UPDATE SET number = excluded.number, at = excluded.at`, writer, number, e.now().UnixMicro())
 }
 
 // undone tells whether a COMMIT that failed has undone its transaction: the
@@ -102,14 +79,14 @@ func undone(err error) bool {
 
 // committed waits for a transaction to end, for as long as a session of the
 // server may go on after its client has left, and tells how it did.
-func (e *postgresEngine) committed(ctx context.Context, slot int, number int64) (bool, error) {
+func (e *postgresEngine) committed(ctx context.Context, writer string, number int64) (bool, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), idleTimeout+lockTimeout)
 	defer cancel()
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		var last int64
 		err := e.write.QueryRowContext(ctx, `INSERT INTO commits (writer, number, at) VALUES ($1, 0, $2)
 			ON CONFLICT (writer) DO UPDATE SET at = excluded.at RETURNING number`,
-			fmt.Sprintf("%s/%d", e.writer, slot), e.now().UnixMicro()).Scan(&last)
+			writer, e.now().UnixMicro()).Scan(&last)
 		if err == nil {
 			return last == number, nil
 		}

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// engine is what the two databases do each in its own way. Everything else is
-// written once, in statements that both take.
+// engine is what each database does in its own way. Everything else is written
+// once, in statements that all of them take.
 type engine interface {
 	// name is what people know the database by.
 	name() string
@@ -65,6 +65,14 @@ type engine interface {
 	// lastID is the highest number that a table gave its rows, 0 if it gives none.
 	lastID(ctx context.Context, q querier, table string) (int64, error)
 	setLastID(ctx context.Context, tx querier, table string, last int64) error
+
+	// seek gives a query for the ids of entries, some of which have a folded text
+	// in their names, and of all that have it: %d stands for the number of its one
+	// parameter, whose value is arg. ok is false where it is of no help. It asks an
+	// index of the three-letter parts of names, which each engine has of its own kind
+	// and no migration makes: it holds nothing that the entries do not say, a backup
+	// leaves it out, and opening makes it.
+	seek(text string) (query, arg string, ok bool)
 
 	// announce wakes who listens, once the transaction is durable; listen calls heard
 	// for that, see meta.Peers.

@@ -32,10 +32,6 @@ func (e explaining) update(ctx context.Context, alone bool, f func(tx querier) e
 	return e.engine.update(ctx, alone, func(tx querier) error { return f(e.plans.of(ctx, tx)) })
 }
 
-func (e explaining) seek(text string) (query, arg string, ok bool) {
-	return e.engine.(seeker).seek(text)
-}
-
 // plans gathers what the planner says of statements that would read a whole table.
 type plans struct {
 	explain, before string

@@ -22,7 +22,6 @@ import (
 
 const (
 	postgresReaders = 8
-	postgresWriters = 4 // one of them alone
 	postgresLeast   = 13_00_00
 
 	// postgresPatience bounds what a transaction may wait for: a lock, a
@@ -60,11 +59,8 @@ type postgresEngine struct {
 	trigrams    atomic.Bool // see indexNames
 	direct      atomic.Bool // no pooler is between
 	now         func() time.Time
-	writer      string        // names this engine's rows of commits
-	alone       chan struct{} // holds one token: in line here, nobody in line holds a connection
-	slots       chan int      // of writers beside
-	number      atomic.Int64  // of the last transaction
-	fence       *fence        // nil beside a manager
+	turns       *turns
+	fence       *fence // nil beside a manager
 }
 
 func openPostgres(o Options) (*postgresEngine, error) {
@@ -83,10 +79,7 @@ func openPostgres(o Options) (*postgresEngine, error) {
 	if o.Readers <= 0 {
 		o.Readers = postgresReaders
 	}
-	e := &postgresEngine{config: config, words: phrasebook{put: placeNumbered, once: []any{pgx.QueryExecModeExec}}, log: o.Log, now: o.Now, writer: newWriter(), alone: make(chan struct{}, 1), slots: make(chan int, postgresWriters)}
-	for slot := range postgresWriters - 1 {
-		e.slots <- slot + 1
-	}
+	e := &postgresEngine{config: config, words: phrasebook{put: placeNumbered, once: []any{pgx.QueryExecModeExec}}, log: o.Log, now: o.Now, turns: newTurns()}
 	e.write, e.read = e.connect(postgresWriters+1), e.connect(o.Readers) // one more finds out about a cut COMMIT
 	return e, nil
 }
@@ -252,8 +245,7 @@ func (e *postgresEngine) ready(ctx context.Context) error {
 	if err := e.indexNames(ctx); err != nil {
 		return err
 	}
-	_, err := e.write.ExecContext(ctx, `DELETE FROM commits WHERE at < $1 AND writer <> $2`, e.now().Add(-24*time.Hour).UnixMicro(), restoring)
-	return err
+	return forgetWriters(ctx, e.speak(e.write), e.now())
 }
 
 func (e *postgresEngine) walk(ctx context.Context, f func(q querier) error) error {

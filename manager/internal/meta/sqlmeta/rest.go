@@ -34,24 +34,17 @@ type restEngine struct {
 	pages  *sql.DB // for queries that read whole tables
 	words  phrasebook
 	clock  *stillClock
-	writer string        // names this engine's rows of commits
-	alone  chan struct{} // holds one token: who would wait for each other does it here
-	slots  chan int      // of writers beside
-	number atomic.Int64  // of the last transaction
+	turns  *turns
 
 	trigrams atomic.Bool // names are indexed by their parts
 }
 
 func openRest(o Options) *restEngine {
 	client := restsql.New(restsql.Options{URL: o.URL, Key: o.Key, Lock: aloneKey})
-	e := &restEngine{
-		client: client, db: client.DB(restCalls), pages: client.Pages(2, restPage), words: phrasebook{put: restsql.Place}, clock: &stillClock{now: o.Now},
-		writer: newWriter(), alone: make(chan struct{}, 1), slots: make(chan int, postgresWriters),
+	return &restEngine{
+		client: client, db: client.DB(restCalls), pages: client.Pages(2, restPage), words: phrasebook{put: restsql.Place},
+		clock: &stillClock{now: o.Now}, turns: newTurns(),
 	}
-	for slot := range postgresWriters - 1 {
-		e.slots <- slot + 1
-	}
-	return e
 }
 
 func (e *restEngine) name() string { return "the Supabase project " + e.client.Host() }
@@ -68,13 +61,12 @@ func (e *restEngine) view(ctx context.Context, f func(q querier) error) error {
 // about one whose last call got no answer. That call may still be on its way then:
 // it finds its number taken back, and does nothing.
 func (e *restEngine) update(ctx context.Context, alone bool, f func(tx querier) error) error {
-	slot, done, err := e.slot(ctx, alone)
+	writer, number, done, err := e.turns.take(ctx, alone)
 	if err != nil {
 		return err
 	}
 	defer done()
 	defer e.clock.hold()()
-	number, writer := e.number.Add(1), fmt.Sprintf("%s/%d", e.writer, slot)
 	mark := e.statement(`INSERT INTO commits (writer, number, at) VALUES (?1, ?2, ?3)
 		ON CONFLICT (writer) DO UPDATE SET number = excluded.number, at = excluded.at WHERE abs(commits.number) < excluded.number`,
 		writer, number, e.clock.Now().UnixMicro())
@@ -89,23 +81,6 @@ func (e *restEngine) statement(text string, args ...any) restsql.Statement {
 		s.Args = append(s.Args, driver.Value(arg))
 	}
 	return s
-}
-
-func (e *restEngine) slot(ctx context.Context, alone bool) (slot int, done func(), err error) {
-	if alone {
-		select {
-		case e.alone <- struct{}{}:
-			return 0, func() { <-e.alone }, nil
-		case <-ctx.Done():
-			return 0, nil, ctx.Err()
-		}
-	}
-	select {
-	case slot = <-e.slots:
-		return slot, func() { e.slots <- slot }, nil
-	case <-ctx.Done():
-		return 0, nil, ctx.Err()
-	}
 }
 
 // made is nil if a transaction was made, errCut if it was not, and will not be any
@@ -237,7 +212,7 @@ func (e *restEngine) ready(ctx context.Context) error {
 		return err
 	}
 	e.trigrams.Store(there)
-	return exec(ctx, e.speak(e.db), `DELETE FROM commits WHERE at < ? AND writer <> ?`, e.clock.Now().Add(-24*time.Hour).UnixMicro(), restoring)
+	return forgetWriters(ctx, e.speak(e.db), e.clock.Now())
 }
 
 // announce wakes managers that have a connection string.

@@ -162,20 +162,18 @@ func (s *Store) hunt(ctx context.Context, h hunt, f meta.Find, text string, want
 		}
 		return h.page(ctx, all, order, order, want, skip)
 	}
-	if engine, ok := s.engine.(seeker); ok {
-		if query, arg, ok := engine.seek(text); ok {
-			seek := fmt.Sprintf(query, len(h.args)+1)
-			few, err := h.few(ctx, fmt.Sprintf(query, 1), arg, s.few)
-			if err != nil {
-				return nil, err
+	if query, arg, ok := s.engine.seek(text); ok {
+		seek := fmt.Sprintf(query, len(h.args)+1)
+		few, err := h.few(ctx, fmt.Sprintf(query, 1), arg, s.few)
+		if err != nil {
+			return nil, err
+		}
+		if few || f.Recent {
+			if !f.Recent {
+				order = byMeaning
 			}
-			if few || f.Recent {
-				if !f.Recent {
-					order = byMeaning
-				}
-				h = h.also(`instr(e.name_key, ?2) > 0`, arg)
-				return h.page(ctx, `(`+seek+`) n CROSS JOIN entries e ON e.id = n.id`, order, order, want, skip)
-			}
+			h = h.also(`instr(e.name_key, ?2) > 0`, arg)
+			return h.page(ctx, `(`+seek+`) n CROSS JOIN entries e ON e.id = n.id`, order, order, want, skip)
 		}
 	}
 	if f.Recent {

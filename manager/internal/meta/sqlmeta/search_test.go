@@ -177,7 +177,7 @@ func testSearch(t *testing.T, o Options) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	s := newShelf(t, o, rand.New(rand.NewPCG(seed, 0)))
-	if _, _, ok := s.engine.(seeker).seek("abc"); !ok {
+	if _, _, ok := s.engine.seek("abc"); !ok {
 		t.Fatal("there is no index of names")
 	}
 	for range 60 {

@@ -8,21 +8,6 @@ import (
 	"unicode/utf8"
 )
 
-// seeker is an engine that may have an index of the three-letter parts of names.
-// Each has one of its own kind, which no migration makes: it holds nothing that
-// the entries do not say, a backup leaves it out, and opening makes it.
-type seeker interface {
-	// seek gives a query for the ids of entries, some of which have a folded text
-	// in their names, and of all that have it: %d stands for the number of its one
-	// parameter, whose value is arg. ok is false where the index is of no help.
-	seek(text string) (query, arg string, ok bool)
-}
-
-var (
-	_ seeker = (*sqliteEngine)(nil)
-	_ seeker = (*postgresEngine)(nil)
-)
-
 // shortestPart is how many letters the index needs of a text.
 const shortestPart = 3
 
