@@ -158,8 +158,12 @@ func testCutShort(t *testing.T, p *pgtest.Server) {
 				if _, err := sqlmeta.Restore(t.Context(), to, opened(archive[:len(archive)*(part-1)/part])); !errors.Is(err, cloud.ErrCorrupt) {
 					t.Fatalf("Restore of a part = %v, want %v", err, cloud.ErrCorrupt)
 				}
-				if _, err := sqlmeta.Open(t.Context(), to); !errors.Is(err, cloud.ErrInvalid) {
-					t.Errorf("Open = %v, want %v", err, cloud.ErrInvalid)
+				for _, shared := range []bool{false, true} { // a backup of a half would pass for a whole one
+					half := to
+					half.Shared = shared
+					if _, err := sqlmeta.Open(t.Context(), half); !errors.Is(err, cloud.ErrInvalid) {
+						t.Errorf("Open with Shared %t = %v, want %v", shared, err, cloud.ErrInvalid)
+					}
 				}
 			}
 			if _, err := sqlmeta.Restore(t.Context(), to, opened(archive)); err != nil {

@@ -131,20 +131,17 @@ func (s *Store) connect(o Options) (beside bool, err error) {
 
 func (s *Store) open(ctx context.Context, beside bool) error {
 	if beside {
-		return s.enter(ctx, func() error { return sameVersion(ctx, s.engine, len(migrations())) })
+		if err := s.enter(ctx, func() error { return sameVersion(ctx, s.engine, len(migrations())) }); err != nil {
+			return err
+		}
+		return s.whole(ctx)
 	}
 	start := time.Now()
 	from, to, err := s.takePart(ctx)
 	if err != nil {
 		return err
 	}
-	if err := s.query(ctx, func(q querier) error {
-		begun, err := unfinished(ctx, q)
-		if begun {
-			err = cloud.UserErrorf(cloud.ErrInvalid, "a backup is only half restored into %s: run the same restore again", s.engine.name())
-		}
-		return err
-	}); err != nil {
+	if err := s.whole(ctx); err != nil {
 		return err
 	}
 	if err := s.engine.ready(ctx); err != nil {
@@ -152,6 +149,18 @@ func (s *Store) open(ctx context.Context, beside bool) error {
 	}
 	s.log.InfoContext(ctx, "database opened", "from", from, "schema", to, "took", time.Since(start))
 	return nil
+}
+
+// whole refuses a database that a Restore or a Move was cut short in: what is in it
+// is not what was copied, and a backup of it would pass for one of everything.
+func (s *Store) whole(ctx context.Context) error {
+	return s.query(ctx, func(q querier) error {
+		begun, err := unfinished(ctx, q)
+		if begun {
+			err = cloud.UserErrorf(cloud.ErrInvalid, "%s is only half filled, by a restore or migrate-database that was cut short: run the same again", s.engine.name())
+		}
+		return err
+	})
 }
 
 // takePart makes the store a manager's, with tables of this program's version.
