@@ -2,6 +2,7 @@ package sqlmeta
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,6 +45,29 @@ func (catalogue) references(ctx context.Context, q querier, each func(from, to s
 	return eachPair(ctx, q, each, `SELECT c.relname, p.relname FROM pg_constraint k
 		JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class p ON p.oid = k.confrelid
 		WHERE k.contype = 'f' AND k.connamespace = current_schema()::regnamespace`)
+}
+
+// insert hands all rows over as one argument: over REST each argument costs as much
+// as all of them are long.
+func (catalogue) insert(ctx context.Context, tx querier, t *tableHead, all [][]any) error {
+	text, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	values := make([]string, len(t.Columns))
+	for i := range t.Columns {
+		values[i] = fmt.Sprintf("r.value->>%d", i)
+		switch t.Kinds[i] {
+		case kindNumber:
+			values[i] = "CAST(" + values[i] + " AS BIGINT)"
+		case kindTruth:
+			values[i] = "CAST(" + values[i] + " AS BOOLEAN)"
+		case kindBytes:
+			values[i] = "decode(" + values[i] + ", 'base64')"
+		}
+	}
+	return exec(ctx, tx, fmt.Sprintf(`INSERT INTO %s (%s) SELECT %s FROM jsonb_array_elements(CAST(? AS JSONB)) WITH ORDINALITY r (value, place) ORDER BY r.place`,
+		t.Table, strings.Join(t.Columns, ", "), strings.Join(values, ", ")), string(text))
 }
 
 // sequence is what numbers the rows of a table, "" for nothing.

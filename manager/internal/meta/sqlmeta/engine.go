@@ -62,6 +62,8 @@ type engine interface {
 	columns(ctx context.Context, q querier, table string) (all []column, key []string, err error)
 	// references gives each pair of tables of which one has a key of the other.
 	references(ctx context.Context, q querier, each func(from, to string)) error
+	// insert puts rows into a table, at most paramsMost values of them.
+	insert(ctx context.Context, tx querier, t *tableHead, all [][]any) error
 	// lastID is the highest number that a table gave its rows, 0 if it gives none.
 	lastID(ctx context.Context, q querier, table string) (int64, error)
 	setLastID(ctx context.Context, tx querier, table string, last int64) error

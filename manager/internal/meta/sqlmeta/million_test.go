@@ -59,7 +59,7 @@ func (m *million) table(b *testing.B, name, kinds string, columns []string, rows
 	t := &tableHead{Table: name, Columns: columns, Kinds: kinds}
 	var batch [][]any
 	flush := func() {
-		if err := m.update(b.Context(), func(tx querier) error { return insertRows(b.Context(), tx, t, batch) }); err != nil {
+		if err := m.update(b.Context(), func(tx querier) error { return m.engine.insert(b.Context(), tx, t, batch) }); err != nil {
 			b.Fatal(err)
 		}
 		batch = batch[:0]

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"discordcloud/pkg/cloud"
 )
@@ -153,7 +152,7 @@ func (s *Store) loadTable(ctx context.Context, a *archiveReader, t *tableHead) e
 			return err
 		}
 		if len(batch) == most || row == nil && len(batch) > 0 {
-			err := s.update(ctx, func(tx querier) error { return insertRows(ctx, tx, t, batch) })
+			err := s.update(ctx, func(tx querier) error { return s.engine.insert(ctx, tx, t, batch) })
 			if kind := cloud.KindOf(err); kind == cloud.ErrExists || kind == cloud.ErrInvalid {
 				return damagedArchive(err) // no database holds such rows; the sum at the end would have told, too
 			}
@@ -179,21 +178,6 @@ func (s *Store) loadTable(ctx context.Context, a *archiveReader, t *tableHead) e
 		return nil
 	}
 	return s.update(ctx, func(tx querier) error { return s.engine.setLastID(ctx, tx, t.Table, t.Last) })
-}
-
-func insertRows(ctx context.Context, tx querier, t *tableHead, batch [][]any) error {
-	var statement strings.Builder
-	fmt.Fprintf(&statement, `INSERT INTO %s (%s) VALUES `, t.Table, strings.Join(t.Columns, ", "))
-	places := "(?" + strings.Repeat(", ?", len(t.Columns)-1) + ")"
-	args := make([]any, 0, len(batch)*len(t.Columns))
-	for i, row := range batch {
-		if i > 0 {
-			statement.WriteString(", ")
-		}
-		statement.WriteString(places)
-		args = append(args, row...)
-	}
-	return exec(ctx, tx, statement.String(), args...)
 }
 
 // compare is ErrCorrupt unless the database has just what the archive has.

@@ -336,6 +336,21 @@ func (e *sqliteEngine) references(ctx context.Context, q querier, each func(from
 	return eachPair(ctx, q, each, `SELECT m.name, f."table" FROM sqlite_schema m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'`)
 }
 
+func (e *sqliteEngine) insert(ctx context.Context, tx querier, t *tableHead, all [][]any) error {
+	var statement strings.Builder
+	fmt.Fprintf(&statement, `INSERT INTO %s (%s) VALUES `, t.Table, strings.Join(t.Columns, ", "))
+	places := "(?" + strings.Repeat(", ?", len(t.Columns)-1) + ")"
+	args := make([]any, 0, len(all)*len(t.Columns))
+	for i, row := range all {
+		if i > 0 {
+			statement.WriteString(", ")
+		}
+		statement.WriteString(places)
+		args = append(args, row...)
+	}
+	return exec(ctx, tx, statement.String(), args...)
+}
+
 func (e *sqliteEngine) lastID(ctx context.Context, q querier, table string) (last int64, err error) {
 	err = q.QueryRowContext(ctx, `SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = ?), 0)`, table).Scan(&last)
 	return last, err
