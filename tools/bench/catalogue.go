@@ -52,7 +52,7 @@ var dialects = map[string]dialect{
 		begin: []string{`SET session_replication_role = replica`, `SET synchronous_commit = off`, `SET maintenance_work_mem = '256MB'`},
 		end: []string{
 			`SELECT setval(pg_get_serial_sequence('entries', 'id'), (SELECT MAX(id) FROM entries))`,
-			`VACUUM ANALYZE`,
+			`VACUUM ANALYZE`, `CHECKPOINT`, // as a server does by itself in time
 		},
 		indexes: `SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename IN ('objects', 'chunks', 'entries', 'shares')
 			AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conname = indexname)`,

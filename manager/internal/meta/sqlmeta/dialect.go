@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // The statements of this package are written once, in the words that SQLite and
@@ -122,16 +123,21 @@ func castOf(arg any) string {
 	return ""
 }
 
-// argsCached is how many arguments a statement has that is remembered, here and by
-// the server: those of a restore have thousands, of ever other types.
-const argsCached = 64
+const (
+	// argsCached is how many arguments a statement has that is remembered, here and by
+	// the server: those of a restore have thousands, of ever other types.
+	argsCached = 64
+	// phrasesMost is how many statements are remembered here. The code of this package
+	// has fewer, but lengths of pages that clients choose stand in some of them.
+	phrasesMost = 4096
+)
 
-// phrasebook remembers statements in PostgreSQL's words. There are as many as
-// the code of this package has.
+// phrasebook remembers statements in PostgreSQL's words.
 type phrasebook struct {
 	put   place
 	once  []any // goes in front of the arguments of a statement that is not remembered
 	known sync.Map
+	count atomic.Int64 // of known
 }
 
 func (p *phrasebook) lookup(statement string, args []any) phrase {
@@ -158,7 +164,11 @@ func (p *phrasebook) lookup(statement string, args []any) phrase {
 		return known.(phrase)
 	}
 	translated := toPostgres(statement, args, p.put)
-	p.known.Store(string(key), translated)
+	if p.count.Load() < phrasesMost { // or a few more, of those who come here at once
+		if _, there := p.known.LoadOrStore(string(key), translated); !there {
+			p.count.Add(1)
+		}
+	}
 	return translated
 }
 

@@ -3,6 +3,8 @@ package sqlmeta
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
 
 	"discordcloud/manager/internal/meta"
 	"discordcloud/pkg/cloud"
@@ -14,11 +16,11 @@ import (
 type order struct{ key, tie, at string }
 
 var orders = map[meta.Sort]order{
-	meta.SortName:    {"e.name_key", "e.name", "?6"},
-	meta.SortSize:    {"e.size", "e.id", "?6"},
-	meta.SortUpdated: {"e.updated_at", "e.id", "?6"},
-	meta.SortType:    {"e.type", "e.id", "?6"},
-	meta.SortOwner:   {ownerName("e.owner_id"), "e.id", ownerName("?6")},
+	meta.SortName:    {"e.name_key", "e.name", "?4"},
+	meta.SortSize:    {"e.size", "e.id", "?4"},
+	meta.SortUpdated: {"e.updated_at", "e.id", "?4"},
+	meta.SortType:    {"e.type", "e.id", "?4"},
+	meta.SortOwner:   {ownerName("e.owner_id"), "e.id", ownerName("?4")},
 }
 
 // ownerName is what the owner of an id sorts by; an id that is none sorts before all.
@@ -119,33 +121,47 @@ func list(ctx context.Context, q querier, v sight, query meta.Query, after *posi
 	return page, nil
 }
 
-// listKind reads entries of one kind, off its index: nothing is sorted but the
-// page itself. What lies in front of the page is skipped before objects and
-// shares are looked up.
+// listKind reads entries of one kind, off its index: nothing is sorted. What lies
+// in front of the page is skipped before objects and shares are looked up.
 func listKind(ctx context.Context, q querier, v sight, query meta.Query, kind cloud.Kind, after *position, limit, skip int) ([]cloud.Entry, error) {
 	by, desc := orderOf(query, kind)
 	o, than, dir := orders[by], ">", ""
 	if desc {
 		than, dir = "<", " DESC"
 	}
-	args := []any{query.Viewer, query.Parent, kind, limit, skip}
-	from := []string{""}
+	type part struct {
+		where string
+		args  []any
+	}
+	args := []any{query.Viewer, query.Parent, kind}
+	parts := []part{{"", args}}
 	if after != nil {
 		key, tie := after.values(by)
 		args = append(args, key, tie)
-		from[0] = fmt.Sprintf(` AND (%s, %s) %s (%s, ?7)`, o.key, o.tie, than, o.at)
+		parts = []part{{fmt.Sprintf(` AND (%s, %s) %s (%s, ?5)`, o.key, o.tie, than, o.at), args}}
 		if o.tie == "e.id" {
 			// SQLite does not seek by a pair whose second is the row's number,
 			// and would read all entries of the same type before each page.
-			from = []string{fmt.Sprintf(` AND %s = %s AND e.id %s ?7`, o.key, o.at, than), fmt.Sprintf(` AND %s %s %s`, o.key, than, o.at)}
+			parts = []part{
+				{fmt.Sprintf(` AND %s = %s AND e.id %s ?5`, o.key, o.at, than), args},
+				{fmt.Sprintf(` AND %s %s %s`, o.key, than, o.at), args[:4]},
+			}
 		}
 	}
 	sorted := fmt.Sprintf(` ORDER BY %s%s, %s%s`, o.key, dir, o.tie, dir)
 	var all []cloud.Entry
-	for _, where := range from {
-		args[3] = limit - len(all)
-		some, err := rows(ctx, q, v.entry, v.selectEntry()+`e.id IN (SELECT e.id FROM entries e
-			WHERE e.parent_id = ?2 AND e.kind = ?3 AND `+v.visible()+where+sorted+` LIMIT ?4 OFFSET ?5)`+sorted, args...)
+	for _, p := range parts {
+		wanted := limit - len(all)
+		most := fmt.Sprintf("?%d", len(p.args)+1)
+		if skip == 0 && wanted == query.Limit+1 {
+			// Written out, it lets PostgreSQL keep a plan that knows how few rows are wanted.
+			most = strconv.Itoa(wanted)
+		}
+		where := ` e.parent_id = ?2 AND e.kind = ?3 AND ` + v.visible() + p.where + sorted + ` LIMIT ` + most
+		if skip > 0 {
+			where = fmt.Sprintf(` e.id IN (SELECT e.id FROM entries e WHERE%s OFFSET ?%d)%s`, where, len(p.args)+2, sorted)
+		}
+		some, err := rows(ctx, q, v.entry, v.selectEntry()+where, append(slices.Clip(p.args), wanted, skip)...)
 		if err != nil {
 			return nil, err
 		}
