@@ -130,7 +130,7 @@ func seen(ctx context.Context, q querier, up, where string, viewer cloud.UserID,
 	}
 	var g grant
 	e, err := scanEntryAnd(q.QueryRowContext(ctx, `WITH RECURSIVE `+up+`, `+best+`
-		SELECT `+entryColumns+`, `+bestColumns+` FROM `+entryTables+` LEFT JOIN best ON TRUE WHERE e.trash_id IS NULL AND `+where, args...), g.into()...)
+		SELECT `+entryColumns+`, best.code FROM `+entryTables+` CROSS JOIN best WHERE e.trash_id IS NULL AND `+where, args...), &g)
 	if err == nil {
 		e.Share = g.given(viewer, e.ID)
 	}

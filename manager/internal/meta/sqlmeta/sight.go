@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"discordcloud/manager/internal/meta"
 	"discordcloud/pkg/cloud"
@@ -50,38 +50,75 @@ const (
 		UNION SELECT v.entry_id FROM group_members m JOIN group_shares v ON v.group_id = m.group_id WHERE m.user_id = ?1`
 
 	// up goes from entry ?2 to the top. By UNION it ends also in damaged rows.
-	up       = `up (id, parent_id) AS (SELECT e.id, e.parent_id FROM entries e WHERE e.id = ?2 ` + upwards
-	upByName = `up (id, parent_id) AS (SELECT e.id, e.parent_id FROM entries e WHERE e.parent_id = ?2 AND e.name = ?3 ` + upwards
-	upwards  = `UNION SELECT p.id, p.parent_id FROM up JOIN entries p ON p.id = up.parent_id)`
+	up       = `up (id, parent_id, shared) AS (SELECT e.id, e.parent_id, e.shared FROM entries e WHERE e.id = ?2 ` + upwards
+	upByName = `up (id, parent_id, shared) AS (SELECT e.id, e.parent_id, e.shared FROM entries e WHERE e.parent_id = ?2 AND e.name = ?3 ` + upwards
+	upwards  = `UNION SELECT p.id, p.parent_id, p.shared FROM up JOIN entries p ON p.id = up.parent_id)`
 
-	// best is the share on the way up that gives the viewer most, one row or none.
-	best = `best (entry_id, group_id, can_write, shared_at) AS (
-			SELECT entry_id, 0 AS group_id, can_write, shared_at FROM up CROSS JOIN shares ON entry_id = up.id WHERE user_id = ?1
+	// best is one row: the share on the way up that gives the viewer most, as grant
+	// reads it, or NULL. Of each entry that is shared at all the least text is the best
+	// share. PostgreSQL would look up all that somebody shares if this were a join.
+	best = `best (code) AS (SELECT MIN(x.code) FROM (
+			SELECT CASE WHEN up.shared THEN (SELECT MIN(` + giftOfUser + `) FROM shares v
+				WHERE v.entry_id = up.id AND (v.user_id = ?1 OR v.owner_id = ?1)) END AS code FROM up
 			UNION ALL
-			SELECT entry_id, 0, can_write, shared_at FROM up CROSS JOIN shares ON entry_id = up.id WHERE owner_id = ?1
-			UNION ALL
-			SELECT entry_id, group_id, can_write, shared_at FROM up CROSS JOIN group_shares ON entry_id = up.id
-				WHERE owner_id = ?1 OR group_id IN (SELECT m.group_id FROM group_members m WHERE m.user_id = ?1)
-			ORDER BY can_write DESC, group_id, shared_at LIMIT 1)`
+			SELECT CASE WHEN up.shared THEN (SELECT MIN(` + giftOfGroup + `) FROM group_shares v
+				WHERE v.entry_id = up.id AND (v.owner_id = ?1 OR v.group_id IN (SELECT m.group_id FROM group_members m WHERE m.user_id = ?1))) END FROM up) x)`
 
-	// bestColumns are those of best where it is joined to a row.
-	bestColumns = `COALESCE(best.entry_id, -1), COALESCE(best.group_id, 0), COALESCE(best.can_write, FALSE), COALESCE(best.shared_at, 0)`
+	// A gift is a share v as a text: a digit that is 0 for writing, and each with as
+	// many digits the group, the time, and the entry.
+	giftOfUser  = writing + ` || '4000000000000000000' || ` + when
+	giftOfGroup = writing + ` || ` + digits + `v.group_id AS TEXT) || ` + when
+	writing     = `CASE WHEN v.can_write THEN '0' ELSE '1' END`
+	when        = digits + `v.shared_at AS TEXT) || ` + digits + `v.entry_id AS TEXT)`
+	digits      = `CAST(4000000000000000000 + `
 )
 
-// grant is bestColumns.
+// digitsFrom is what makes all numbers of a gift as long.
+const digitsFrom = 4_000_000_000_000_000_000
+
+// grant scans best.code.
 type grant struct {
 	share cloud.Share
-	at    int64
+	is    bool
 }
 
-func (g *grant) into() []any { return []any{&g.share.Entry, &g.share.Group, &g.share.CanWrite, &g.at} }
+var _ sql.Scanner = (*grant)(nil)
+
+// Scan implements sql.Scanner.
+func (g *grant) Scan(v any) error {
+	*g = grant{}
+	var code string
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case string:
+		code = v
+	case []byte:
+		code = string(v)
+	}
+	const size = len("4000000000000000000")
+	if len(code) != 1+3*size {
+		return fmt.Errorf("%w: a share read as %v", cloud.ErrCorrupt, v)
+	}
+	var n [3]int64
+	for i := range n {
+		read, err := strconv.ParseInt(code[1+i*size:][:size], 10, 64)
+		if err != nil {
+			return fmt.Errorf("%w: a share read as %v", cloud.ErrCorrupt, v)
+		}
+		n[i] = read - digitsFrom
+	}
+	g.share = cloud.Share{Group: cloud.GroupID(n[0]), CanWrite: code[0] == '0', SharedAt: fromStamp(n[1]), Entry: cloud.EntryID(n[2])}
+	g.is = true
+	return nil
+}
 
 // given is what shares give a viewer at an entry, nil for nothing.
 func (g *grant) given(viewer cloud.UserID, at cloud.EntryID) *cloud.Share {
-	if g.share.Entry < 0 || at == cloud.Root {
+	if !g.is || at == cloud.Root {
 		return nil
 	}
-	g.share.User, g.share.SharedAt = viewer, fromStamp(g.at)
+	g.share.User = viewer
 	return &g.share
 }
 
@@ -104,14 +141,14 @@ func sightOf(ctx context.Context, q querier, folder cloud.EntryID, viewer cloud.
 	var kind cloud.Kind
 	err := q.QueryRowContext(ctx, `WITH RECURSIVE `+up+`, `+best+`
 		SELECT e.kind, EXISTS (SELECT 1 FROM shares WHERE user_id = ?1), EXISTS (SELECT 1 FROM group_members WHERE user_id = ?1),
-			COALESCE(t.files, 0), COALESCE(t.folders, 0), COALESCE(t.open_files, 0), COALESCE(t.open_folders, 0), `+bestColumns+`
-		FROM entries e LEFT JOIN best ON TRUE LEFT JOIN (
+			COALESCE(t.files, 0), COALESCE(t.folders, 0), COALESCE(t.open_files, 0), COALESCE(t.open_folders, 0), best.code
+		FROM entries e CROSS JOIN best LEFT JOIN (
 			SELECT CAST(SUM(files_here) AS BIGINT) AS files, CAST(SUM(folders_here) AS BIGINT) AS folders,
 				CAST(SUM(CASE WHEN seen_by IN (0, ?1) THEN files_here ELSE 0 END) AS BIGINT) AS open_files,
 				CAST(SUM(CASE WHEN seen_by IN (0, ?1) THEN folders_here ELSE 0 END) AS BIGINT) AS open_folders
 			FROM totals WHERE folder_id = ?2) t ON TRUE
 		WHERE e.id = ?2 AND e.trash_id IS NULL`, viewer, folder).
-		Scan(append([]any{&kind, &v.shares, &v.grouped, &v.all.files, &v.all.folders, &v.open.files, &v.open.folders}, g.into()...)...)
+		Scan(&kind, &v.shares, &v.grouped, &v.all.files, &v.all.folders, &v.open.files, &v.open.folders, &g)
 	if err != nil {
 		return v, notFound(err, "entry %d", folder)
 	}
@@ -141,11 +178,7 @@ func grantOf(ctx context.Context, q querier, id cloud.EntryID, viewer cloud.User
 		return nil, nil
 	}
 	var g grant
-	err := q.QueryRowContext(ctx, `WITH RECURSIVE `+up+`, `+best+` SELECT `+bestColumns+` FROM best`, viewer, id).Scan(g.into()...)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
+	if err := q.QueryRowContext(ctx, `WITH RECURSIVE `+up+`, `+best+` SELECT code FROM best`, viewer, id).Scan(&g); err != nil {
 		return nil, err
 	}
 	return g.given(viewer, id), nil
@@ -287,15 +320,15 @@ func (v sight) entry(row scanner) (cloud.Entry, error) { return v.scan(row) }
 func (s *Store) Grants(ctx context.Context, id cloud.EntryID) (all []cloud.Share, err error) {
 	err = s.query(ctx, func(q querier) error {
 		all, err = rows(ctx, q, scanShare, `WITH RECURSIVE `+up+`
-			SELECT entry_id, user_id, 0, can_write, shared_at FROM up CROSS JOIN shares ON entry_id = up.id WHERE ?1 IS NOT NULL
+			SELECT entry_id, user_id, 0, can_write, shared_at FROM up CROSS JOIN shares ON entry_id = up.id WHERE up.shared AND ?1 IS NOT NULL
 			UNION ALL
-			SELECT entry_id, owner_id, 0, can_write, shared_at FROM up CROSS JOIN shares ON entry_id = up.id WHERE owner_id IS NOT NULL
+			SELECT entry_id, owner_id, 0, can_write, shared_at FROM up CROSS JOIN shares ON entry_id = up.id WHERE up.shared AND owner_id IS NOT NULL
 			UNION ALL
 			SELECT g.entry_id, m.user_id, g.group_id, g.can_write, g.shared_at FROM up CROSS JOIN group_shares g ON g.entry_id = up.id
-				JOIN group_members m ON m.group_id = g.group_id
+				JOIN group_members m ON m.group_id = g.group_id WHERE up.shared
 			UNION ALL
 			SELECT entry_id, owner_id, group_id, can_write, shared_at FROM up CROSS JOIN group_shares ON entry_id = up.id
-				WHERE owner_id IS NOT NULL`, meta.AnyViewer, id)
+				WHERE up.shared AND owner_id IS NOT NULL`, meta.AnyViewer, id)
 		return err
 	})
 	return all, err
