@@ -198,11 +198,23 @@ func (s *Server) makeBot(ctx context.Context, c *change, name, token string) (*b
 	b := &bot{id: s.ids.next(), name: name, token: token, content: true}
 	if b.token == "" {
 		b.token = newToken(b.id)
+	} else if named, ok := botOf(b.token); ok && named < b.id {
+		b.id = named // clients know by it which messages are theirs
 	}
 	if _, err := c.ExecContext(ctx, `INSERT INTO bots (`+botColumns+`) VALUES (?, ?, ?, ?)`, b.id, b.name, b.token, b.content); err != nil {
 		return nil, err
 	}
 	return b, c.keepID(ctx, b.id)
+}
+
+// botOf is the id that a token of Discord's shape begins with.
+func botOf(token string) (id, bool) {
+	first, _, _ := strings.Cut(token, ".")
+	text, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(first, "="))
+	if err != nil {
+		return 0, false
+	}
+	return parseID(string(text))
 }
 
 // newToken has the shape of Discord's: the id, a part for the time, a MAC.

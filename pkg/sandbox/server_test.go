@@ -175,6 +175,12 @@ func TestServer_Token(t *testing.T) {
 	if s.Token() != "mine" {
 		t.Errorf("token %q, want the given one", s.Token())
 	}
+	// One that names its bot, as Discord's do: clients take messages of others for
+	// none of their business.
+	named := open(t, sandbox.Config{Token: "MTAwMDAwMDAwMDAwMDAwMDAx.sandbx.any-text-of-some-length-0001"})
+	if me := decode[struct{ ID string }](t, dial(t, named).want(200, "GET", "/users/@me", nil)); me.ID != "100000000000000001" {
+		t.Errorf("the bot has the id %s, its token names another", me.ID)
+	}
 }
 
 // TestServer_Handler serves through somebody else's listener.
