@@ -24,12 +24,14 @@ const (
 	postgresReaders = 8
 	postgresLeast   = 13_00_00
 
-	// postgresPatience bounds what a transaction may wait for: a lock, a
-	// statement, and the manager itself between two statements. Who waits longer
-	// than the first has met a session that hangs, not one that works.
+	// lockTimeout, statementTimeout and idleTimeout bound what a transaction may
+	// wait for: a lock, a statement, and the manager itself between two statements.
+	// Who waits longer than the first has met a session that hangs, not one that
+	// works. The last is the shortest: what a manager that is frozen within a
+	// transaction has locked is free before those who wait for it give up.
 	lockTimeout      = 20 * time.Second
 	statementTimeout = 5 * time.Minute
-	idleTimeout      = 30 * time.Second
+	idleTimeout      = 10 * time.Second
 	commitTimeout    = 30 * time.Second
 )
 
