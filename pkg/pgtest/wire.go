@@ -130,7 +130,7 @@ func (w *Wire) pump(client, server net.Conn) {
 		if err != nil {
 			return
 		}
-		if bytes.Contains(b[:n], []byte("COMMIT\x00")) {
+		if hasCommit(b[:n]) {
 			switch w.fate() {
 			case CutOff:
 				return
@@ -150,6 +150,13 @@ func (w *Wire) pump(client, server net.Conn) {
 			return
 		}
 	}
+}
+
+// hasCommit finds a COMMIT that is sent as a text, or one that was prepared by this
+// name and is bound, without a name for its portal. To prepare it is none.
+func hasCommit(b []byte) bool {
+	const text = "COMMIT\x00"
+	return bytes.Contains(b, []byte("\x00\x00\x00\x0b"+text)) || bytes.Contains(b, []byte("\x00"+text))
 }
 
 // finish has the server do what is in b before the connection breaks: an orderly

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -28,32 +29,17 @@ func (e *postgresEngine) update(ctx context.Context, alone bool, f func(tx queri
 	if err != nil {
 		return err
 	}
+	done = sync.OnceFunc(done)
 	defer done()
-	begin := fmt.Sprintf(`BEGIN; SET LOCAL lock_timeout = %d; SET LOCAL statement_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d; %s`,
-		lockTimeout.Milliseconds(), statementTimeout.Milliseconds(), idleTimeout.Milliseconds(), e.mark(writer, number))
-	if alone {
-		begin += fmt.Sprintf(`; SELECT pg_advisory_xact_lock(%d)`, aloneKey)
+	cut, err := e.attempt(ctx, writer, number, alone, false, f)
+	if errors.Is(err, errLate) { // who sent it may have something to say of it
+		cut, err = e.attempt(ctx, writer, number, alone, true, f)
 	}
-	cut := false
-	err = e.transaction(ctx, e.write, begin, func(c *sql.Conn) error {
-		if err := f(e.speak(c)); err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		commit, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
-		defer cancel()
-		tag, err := command(commit, c, "COMMIT")
-		if err == nil && tag != "COMMIT" {
-			return fmt.Errorf("a statement failed, and nobody said so: %s", tag)
-		}
-		cut = err != nil && !undone(err)
-		return err
-	})
 	if !cut {
 		return err
 	}
+	e.turns.forsake(writer)
+	done() // the server may be away for long, and others are to be told soon
 	committed, lost := e.committed(ctx, writer, number)
 	switch {
 	case lost != nil:
@@ -64,10 +50,38 @@ func (e *postgresEngine) update(ctx context.Context, alone bool, f func(tx queri
 	return fmt.Errorf("%w: %w", errCut, err)
 }
 
-// mark is the statement that leaves a transaction's number in its writer's row.
-func (e *postgresEngine) mark(writer string, number int64) string {
-	return fmt.Sprintf(`INSERT INTO commits (writer, number, at) VALUES ('%s', %d, %d)
-		ON CONFLICT (writer) DO UPDATE SET number = excluded.number, at = excluded.at`, writer, number, e.now().UnixMicro())
+// attempt runs f in a transaction, in which statements are waited for if it is an
+// eager one. cut tells that its COMMIT got no answer.
+func (e *postgresEngine) attempt(ctx context.Context, writer string, number int64, alone, eager bool, f func(tx querier) error) (cut bool, err error) {
+	begin := []*waiter{
+		{text: `BEGIN`},
+		{text: fmt.Sprintf(`SELECT set_config('lock_timeout', '%d', true), set_config('statement_timeout', '%d', true),
+			set_config('idle_in_transaction_session_timeout', '%d', true)`,
+			lockTimeout.Milliseconds(), statementTimeout.Milliseconds(), idleTimeout.Milliseconds())},
+		// The transaction's number, in its writer's row.
+		{text: `INSERT INTO commits (writer, number, at) VALUES ($1, $2, $3)
+			ON CONFLICT (writer) DO UPDATE SET number = excluded.number, at = excluded.at`, args: []any{writer, number, e.now().UnixMicro()}},
+	}
+	if alone {
+		begin = append(begin, &waiter{text: fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d)`, aloneKey)})
+	}
+	err = e.transaction(ctx, e.write, eager, begin, func(c *sql.Conn) error {
+		if err := f(e.speak(c)); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+		defer cancel()
+		tag, reached, err := commit(end, c)
+		if err == nil && tag != "COMMIT" {
+			return fmt.Errorf("a statement failed, and nobody said so: %s", tag)
+		}
+		cut = err != nil && reached && !undone(err)
+		return err
+	})
+	return cut, err
 }
 
 // undone tells whether a COMMIT that failed has undone its transaction: the

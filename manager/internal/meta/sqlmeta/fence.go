@@ -43,7 +43,7 @@ func (f *fence) take(ctx context.Context) (*sql.Conn, error) {
 		return nil, err
 	}
 	var taken bool
-	if _, err = command(ctx, c, takeFence); err == nil {
+	if err = command(ctx, c, takeFence); err == nil {
 		lock := `SELECT pg_try_advisory_xact_lock_shared($1)`
 		if f.alone {
 			lock = `SELECT pg_try_advisory_xact_lock($1)`
@@ -53,7 +53,7 @@ func (f *fence) take(ctx context.Context) (*sql.Conn, error) {
 	if err == nil && taken {
 		return c, nil
 	}
-	_, _ = command(ctx, c, "ROLLBACK") // or the connection is closed
+	_ = command(ctx, c, "ROLLBACK") // or the connection is closed
 	_ = c.Close()
 	return nil, err
 }
@@ -125,7 +125,7 @@ func (f *fence) keep(ctx context.Context, c *sql.Conn) {
 		case <-ctx.Done():
 			if c != nil {
 				end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-				_, _ = command(end, c, "ROLLBACK") // or the server finds the connection closed
+				_ = command(end, c, "ROLLBACK") // or the server finds the connection closed
 				cancel()
 				_ = c.Close()
 			}
@@ -133,7 +133,7 @@ func (f *fence) keep(ctx context.Context, c *sql.Conn) {
 		}
 		if c != nil {
 			try, cancel := context.WithTimeout(ctx, fencePulse)
-			_, err := command(try, c, "SELECT 1")
+			err := command(try, c, "SELECT 1")
 			cancel()
 			if err == nil {
 				continue
@@ -146,7 +146,7 @@ func (f *fence) keep(ctx context.Context, c *sql.Conn) {
 		if again != nil {
 			var same bool
 			if same, err = f.sameTables(try, again); !same || err != nil {
-				_, _ = command(try, again, "ROLLBACK") // or the connection is closed
+				_ = command(try, again, "ROLLBACK") // or the connection is closed
 				_ = again.Close()
 				again = nil
 			}

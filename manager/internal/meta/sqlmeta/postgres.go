@@ -45,7 +45,7 @@ const (
 // postgresEngine is a PostgreSQL database. Any connection may be another's after
 // a transaction, as behind pgbouncer in transaction mode: what is set or locked
 // ends with its transaction, and statements are prepared, which halves their time,
-// only where the server itself is at the other end.
+// only where the server itself is at the other end. See pipeline for how they travel.
 //
 // Why a lock around changes, where PostgreSQL offers SERIALIZABLE: whether a
 // folder may go below another depends on all rows above it. Predicate locks for
@@ -87,12 +87,12 @@ func openPostgres(o Options) (*postgresEngine, error) {
 }
 
 func (e *postgresEngine) connect(most int) *sql.DB {
-	db := stdlib.OpenDB(*e.config, stdlib.OptionBeforeConnect(func(_ context.Context, c *pgx.ConnConfig) error {
+	db := sql.OpenDB(pipelining{stdlib.GetConnector(*e.config, stdlib.OptionBeforeConnect(func(_ context.Context, c *pgx.ConnConfig) error {
 		if e.direct.Load() {
 			c.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
 		}
 		return nil
-	}), stdlib.OptionAfterConnect(e.find))
+	}), stdlib.OptionAfterConnect(e.find))})
 	db.SetMaxOpenConns(most)
 	db.SetMaxIdleConns(most)
 	db.SetConnMaxIdleTime(5 * time.Minute)
@@ -108,10 +108,14 @@ func (e *postgresEngine) find(ctx context.Context, c *pgx.Conn) error {
 		return err
 	}
 	e.direct.Store(direct)
-	if c.Config().DefaultQueryExecMode == pgx.QueryExecModeCacheStatement && !direct {
+	if c.Config().DefaultQueryExecMode != pgx.QueryExecModeCacheStatement {
+		return nil
+	}
+	if !direct {
 		return errors.Join(driver.ErrBadConn, c.Close(ctx))
 	}
-	return nil
+	_, err = c.Prepare(ctx, commitName, "COMMIT WORK")
+	return err
 }
 
 // isDirect tells whether the process that greeted is the one that answers. With a
@@ -131,44 +135,59 @@ func (e *postgresEngine) pools() (write, read *sql.DB) { return e.write, e.read 
 func (e *postgresEngine) speak(q querier) querier { return translated{q, &e.words} }
 
 func (e *postgresEngine) view(ctx context.Context, f func(q querier) error) error {
-	begin := fmt.Sprintf(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = %d`, statementTimeout.Milliseconds())
-	return e.transaction(ctx, e.read, begin, func(c *sql.Conn) error {
+	begin := []*waiter{
+		{text: `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`},
+		{text: fmt.Sprintf(`SELECT set_config('statement_timeout', '%d', true)`, statementTimeout.Milliseconds())},
+	}
+	return e.transaction(ctx, e.read, true, begin, func(c *sql.Conn) error {
 		if err := f(e.speak(c)); err != nil {
 			return err
 		}
-		_, err := command(ctx, c, "COMMIT")
+		_, _, err := commit(ctx, c)
 		return err
 	})
 }
 
-// transaction runs f between begin, some statements in one message, and a
-// ROLLBACK unless f has ended the transaction.
-func (e *postgresEngine) transaction(ctx context.Context, db *sql.DB, begin string, f func(c *sql.Conn) error) error {
+// transaction runs f between begin and a ROLLBACK, unless f has ended the
+// transaction.
+func (e *postgresEngine) transaction(ctx context.Context, db *sql.DB, eager bool, begin []*waiter, f func(c *sql.Conn) error) error {
 	c, err := db.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.Close() // one that is still in a transaction is not used again
-	if _, err = command(ctx, c, begin); err == nil {
-		err = f(c)
+	if err := onPipeline(c, func(p *pipeline) error { p.open(eager, begin...); return nil }); err != nil {
+		return err
 	}
-	if err != nil {
+	defer onPipeline(c, func(p *pipeline) error { p.close(); return nil }) // of a connection that is lost nothing is left
+	if err = f(c); err != nil {
 		rollback, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		_, _ = command(rollback, c, "ROLLBACK") // where this fails, the connection is gone, and the transaction with it
+		// Where this fails, the connection is gone, and the transaction with it.
+		_ = onPipeline(c, func(p *pipeline) error { return p.rollback(rollback) })
 	}
 	return err
 }
 
-// command sends statements without arguments in one message, and gives what the
-// server calls the last.
-func command(ctx context.Context, c *sql.Conn, statements string) (tag string, err error) {
-	err = c.Raw(func(conn any) error {
-		t, err := conn.(*stdlib.Conn).Conn().Exec(ctx, statements)
-		tag = t.String()
+// commit ends a transaction, see pipeline.commit.
+func commit(ctx context.Context, c *sql.Conn) (tag string, reached bool, err error) {
+	err = onPipeline(c, func(p *pipeline) (err error) {
+		tag, reached, err = p.commit(ctx)
 		return err
 	})
-	return tag, err
+	return tag, reached, err
+}
+
+func onPipeline(c *sql.Conn, f func(*pipeline) error) error {
+	return c.Raw(func(is any) error { return f(is.(*pipeline)) })
+}
+
+// command sends statements without arguments in one message.
+func command(ctx context.Context, c *sql.Conn, statements string) error {
+	return onPipeline(c, func(p *pipeline) error {
+		_, err := p.Conn.Conn().Exec(ctx, statements)
+		return err
+	})
 }
 
 func (e *postgresEngine) judge(err error) verdict {

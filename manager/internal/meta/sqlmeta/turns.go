@@ -4,6 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"strconv"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -20,6 +23,9 @@ type turns struct {
 	alone   chan struct{} // holds one token: in line here, nobody in line holds a connection
 	slots   chan int      // of writers beside
 	number  atomic.Int64  // of the last transaction
+
+	mu       sync.Mutex
+	forsaken [postgresWriters]int // how many names of each slot
 }
 
 func newTurns() *turns {
@@ -48,7 +54,21 @@ func (t *turns) take(ctx context.Context, alone bool) (writer string, number int
 			return "", 0, nil, ctx.Err()
 		}
 	}
-	return fmt.Sprintf("%s/%d", t.process, slot), t.number.Add(1), done, nil
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return fmt.Sprintf("%s/%d", t.process, slot+postgresWriters*t.forsaken[slot]), t.number.Add(1), done, nil
+}
+
+// forsake has nobody use a writer's name any more: its row has still to tell what
+// became of its last transaction, and the next one is not to wait for that.
+func (t *turns) forsake(writer string) {
+	n, err := strconv.Atoi(writer[strings.LastIndexByte(writer, '/')+1:])
+	if err != nil {
+		panic(fmt.Sprintf("sqlmeta: %q is no writer's name", writer))
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.forsaken[n%postgresWriters]++
 }
 
 // forgetWriters removes what processes that ended long ago have left of their
