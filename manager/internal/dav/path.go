@@ -116,7 +116,7 @@ func (q *request) find(names []string) (place, error) {
 		return p, nil
 	}
 	p.within = true
-	p.entry, err = q.FS.Child(q.ctx(), q.who, p.parent.ID, p.name())
+	p.entry, err = q.FS.ChildFound(q.ctx(), q.who, p.parent, p.name())
 	if errors.Is(err, cloud.ErrNotFound) {
 		return p, nil
 	}

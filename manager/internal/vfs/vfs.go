@@ -90,6 +90,14 @@ func (f *FS) Child(ctx context.Context, who policy.Principal, parent cloud.Entry
 	return f.child(ctx, who, parent, name)
 }
 
+// ChildFound is Child for a folder that Lookup has just given.
+func (f *FS) ChildFound(ctx context.Context, who policy.Principal, parent cloud.Entry, name string) (cloud.Entry, error) {
+	if err := policy.Check(who, policy.ListFolder, &parent); err != nil {
+		return cloud.Entry{}, fmt.Errorf("entry %d: %w", parent.ID, err)
+	}
+	return f.child(ctx, who, parent.ID, name)
+}
+
 // child is Child for a folder that has been checked.
 func (f *FS) child(ctx context.Context, who policy.Principal, parent cloud.EntryID, name string) (cloud.Entry, error) {
 	e, err := f.Store.Child(ctx, parent, name, who.User)
