@@ -150,7 +150,10 @@ func listKind(ctx context.Context, q querier, v sight, query meta.Query, kind cl
 	}
 	sorted := fmt.Sprintf(` ORDER BY %s%s, %s%s`, o.key, dir, o.tie, dir)
 	var all []cloud.Entry
-	for _, p := range parts {
+	for i, p := range parts {
+		if kind == cloud.KindFile && i == len(parts)-1 {
+			q = lastly(q)
+		}
 		wanted := limit - len(all)
 		most := fmt.Sprintf("?%d", len(p.args)+1)
 		if skip == 0 && wanted == query.Limit+1 {

@@ -161,8 +161,8 @@ func (s *Store) leaves(ctx context.Context, id cloud.UploadID, after int64) (pag
 		if !u.open() {
 			return fmt.Errorf("%w: it is %s", cloud.ErrNotFound, u.State)
 		}
-		page, err = rows(ctx, q, scanStored, `SELECT `+chunkColumns+`, c.crc32, c.leaves FROM chunks c
-			WHERE c.object_id = ? AND c.start > ? ORDER BY c.start LIMIT ?`, u.Object[:], after, leavesPage)
+		page, err = rows(ctx, lastly(q), scanStored, fmt.Sprintf(`SELECT `+chunkColumns+`, c.crc32, c.leaves FROM chunks c
+			WHERE c.object_id = ? AND c.start > ? ORDER BY c.start LIMIT %d`, leavesPage), u.Object[:], after)
 		return err
 	})
 	return page, err

@@ -176,7 +176,7 @@ func (s *Store) NewsAfter(ctx context.Context, id int64, most int) (all []meta.N
 		all, err = rows(ctx, q, func(row scanner) (n meta.News, err error) {
 			err = row.Scan(&n.ID, &n.Manager, &n.Payload)
 			return n, err
-		}, `SELECT id, manager, payload FROM news WHERE id > ? ORDER BY id LIMIT ?`, id, most)
+		}, fmt.Sprintf(`SELECT id, manager, payload FROM news WHERE id > ? ORDER BY id LIMIT %d`, most), id)
 		return err
 	})
 	return all, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"encoding/binary"
 	"errors"
@@ -47,6 +48,8 @@ type pipeline struct {
 	inside  bool // a transaction
 	eager   bool // nothing but its beginning waits
 	sent    bool // something of it
+	ending  bool // the next question is its last
+	ended   bool // and was sent
 	waiting []*waiter
 }
 
@@ -68,7 +71,7 @@ var errLate = errors.New("a statement failed that nobody waited for")
 
 // open begins a transaction. Eagerly, each of its statements is waited for.
 func (p *pipeline) open(eager bool, beginning ...*waiter) {
-	p.inside, p.eager, p.sent = true, eager, false
+	p.inside, p.eager, p.sent, p.ending, p.ended = true, eager, false, false, false
 	for _, w := range beginning {
 		w.of, w.begins = p, true
 	}
@@ -125,6 +128,23 @@ func (p *pipeline) ExecContext(ctx context.Context, text string, named []driver.
 	return p.Conn.ExecContext(ctx, text, named)
 }
 
+// lastly is q for the last question of a snapshot: with it goes what ends it.
+func lastly(q querier) querier {
+	if t, ok := q.(translated); ok {
+		if c, ok := t.querier.(*sql.Conn); ok {
+			_ = c.Raw(func(is any) error { // where this fails, the question does
+				if p, ok := is.(*pipeline); ok {
+					p.ending = p.inside
+				}
+				return nil
+			})
+		}
+	}
+	return q
+}
+
+var errEnded = errors.New("sqlmeta: a question behind the last one")
+
 // QueryContext implements driver.QueryerContext.
 func (p *pipeline) QueryContext(ctx context.Context, text string, named []driver.NamedValue) (driver.Rows, error) {
 	args := plainValues(named)
@@ -132,7 +152,11 @@ func (p *pipeline) QueryContext(ctx context.Context, text string, named []driver
 	if len(args) > 0 {
 		_, once = args[0].(pgx.QueryExecMode)
 	}
-	if !p.inside || len(p.waiting) == 0 || once {
+	if p.inside && p.ended {
+		return nil, errEnded
+	}
+	if !p.inside || len(p.waiting) == 0 && !p.ending || once {
+		p.ending = false
 		if err := p.flush(ctx); err != nil {
 			return nil, err
 		}
@@ -180,6 +204,10 @@ func (p *pipeline) send(ctx context.Context, text string, args ...any) (pgx.Batc
 	if text != "" {
 		b.Queue(text, args...)
 	}
+	if p.ending {
+		b.Queue(commitName)
+		p.ended = true
+	}
 	waited := p.waiting
 	p.waiting, p.sent = nil, true
 	answers := p.Conn.Conn().SendBatch(ctx, &b)
@@ -200,6 +228,10 @@ func (p *pipeline) send(ctx context.Context, text string, args ...any) (pgx.Batc
 // commit ends the transaction. Before COMMIT came to its turn, the server may have
 // refused a statement that waited: then reached is false, and nothing was done.
 func (p *pipeline) commit(ctx context.Context) (tag string, reached bool, err error) {
+	if p.ended {
+		return "COMMIT", true, nil
+	}
+	p.ending = false
 	answers, err := p.send(ctx, commitName)
 	if err != nil {
 		_, refused := errors.AsType[*pgconn.PgError](err)
@@ -215,7 +247,7 @@ func (p *pipeline) commit(ctx context.Context) (tag string, reached bool, err er
 // rollback undoes the transaction, if the server has heard of it.
 func (p *pipeline) rollback(ctx context.Context) error {
 	p.waiting = nil
-	if !p.sent {
+	if !p.sent || p.ended && p.Conn.Conn().PgConn().TxStatus() == 'I' {
 		return nil
 	}
 	_, err := p.Conn.Conn().Exec(ctx, "ROLLBACK")
@@ -223,7 +255,7 @@ func (p *pipeline) rollback(ctx context.Context) error {
 }
 
 // close has the connection be as before open.
-func (p *pipeline) close() { p.inside, p.waiting = false, nil }
+func (p *pipeline) close() { p.inside, p.ending, p.waiting = false, false, nil }
 
 // RowsAffected implements driver.Result.
 func (w *waiter) RowsAffected() (int64, error) {

@@ -34,6 +34,7 @@ func TestPipeline(t *testing.T) {
 			testTogether(t, s)
 			testLate(t, s)
 			testValues(t, s)
+			testLastly(t, s)
 		})
 	}
 }
@@ -135,5 +136,40 @@ func testValues(t *testing.T, s *Store) {
 	want := []any{int64(1 << 40), int64(7), int64(8), true, []byte{0, 1, 255}, "text", nil, 2.5, "9"}
 	if !reflect.DeepEqual(first, want) || !reflect.DeepEqual(second, want) {
 		t.Errorf("together %#v,\n alone %#v,\n want %#v", first, second, want)
+	}
+}
+
+// The last question ends its snapshot.
+func testLastly(t *testing.T, s *Store) {
+	ctx := t.Context()
+	for _, before := range []int{0, 1} {
+		if err := s.snapshot(ctx, func(q querier) error {
+			var n int
+			for range before {
+				if err := q.QueryRowContext(ctx, `SELECT 1`).Scan(&n); err != nil {
+					return err
+				}
+			}
+			if err := lastly(q).QueryRowContext(ctx, `SELECT 2`).Scan(&n); err != nil || n != 2 {
+				t.Errorf("the last question: %d, %v", n, err)
+			}
+			var in byte
+			if err := onPipeline(q.(translated).querier.(*sql.Conn), func(p *pipeline) error { in = p.Conn.Conn().PgConn().TxStatus(); return nil }); err != nil || in != 'I' {
+				t.Errorf("the transaction is %c, %v", in, err)
+			}
+			if err := q.QueryRowContext(ctx, `SELECT 3`).Scan(&n); !errors.Is(err, errEnded) {
+				t.Errorf("a question behind it: %v", err)
+			}
+			return nil
+		}); err != nil {
+			t.Errorf("snapshot: %v", err)
+		}
+		// One that fails leaves nothing behind either.
+		if err := s.snapshot(ctx, func(q querier) error {
+			var n int
+			return lastly(q).QueryRowContext(ctx, `SELECT 1 / (SELECT 0)`).Scan(&n)
+		}); err == nil {
+			t.Error("a question that fails is answered")
+		}
 	}
 }

@@ -2,8 +2,6 @@ package sqlmeta
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 
 	"discordcloud/manager/internal/meta"
@@ -37,11 +35,12 @@ func accounts(user cloud.UserID) []cloud.UserID {
 // fits is ErrFull if a user, or all together, have more than they may, uploads
 // under way included, but for one. asks is who wants to know.
 func fits(ctx context.Context, tx querier, user, asks cloud.UserID, but cloud.UploadID) error {
+	all, err := quotasOf(ctx, tx, user)
+	if err != nil {
+		return err
+	}
 	for _, id := range accounts(user) {
-		q, err := quotaOf(ctx, tx, id)
-		if err != nil {
-			return err
-		}
+		q := all[id]
 		if q.MostBytes == 0 && q.MostFiles == 0 {
 			continue
 		}
@@ -68,18 +67,28 @@ func fits(ctx context.Context, tx querier, user, asks cloud.UserID, but cloud.Up
 // owned is whether a row of space has bounds of its own.
 const owned = `(s.own OR s.most_bytes > 0 OR s.most_files > 0)`
 
-func quotaOf(ctx context.Context, q querier, user cloud.UserID) (u meta.Quota, err error) {
-	err = q.QueryRowContext(ctx, `SELECT s.used_bytes, s.used_files, s.most_bytes, s.most_files, `+owned+` FROM space s WHERE s.user_id = ?1`, user).
-		Scan(&u.Bytes, &u.Files, &u.MostBytes, &u.MostFiles, &u.Own)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil // he has nothing, and no bound of his own
+func quotaOf(ctx context.Context, q querier, user cloud.UserID) (meta.Quota, error) {
+	all, err := quotasOf(ctx, q, user)
+	return all[user], err
+}
+
+// quotasOf are what a user and all together have, and may have. Who has nothing, and
+// no bound of his own, has no row.
+func quotasOf(ctx context.Context, q querier, user cloud.UserID) (map[cloud.UserID]meta.Quota, error) {
+	all := map[cloud.UserID]meta.Quota{}
+	err := each(ctx, q, func(row scanner) error {
+		var id cloud.UserID
+		var u meta.Quota
+		err := row.Scan(&id, &u.Bytes, &u.Files, &u.MostBytes, &u.MostFiles, &u.Own)
+		all[id] = u
+		return err
+	}, `SELECT s.user_id, s.used_bytes, s.used_files, s.most_bytes, s.most_files, `+owned+` FROM space s WHERE s.user_id IN (?1, ?2, ?3)`,
+		user, meta.Everybody, meta.Others)
+	if u := all[user]; err == nil && !u.Own && user > meta.Everybody {
+		u.MostBytes, u.MostFiles = all[meta.Others].MostBytes, all[meta.Others].MostFiles
+		all[user] = u
 	}
-	if err != nil || u.Own || user <= meta.Everybody {
-		return u, err
-	}
-	others, err := quotaOf(ctx, q, meta.Others)
-	u.MostBytes, u.MostFiles = others.MostBytes, others.MostFiles
-	return u, err
+	return all, err
 }
 
 // reservedOf adds what uploads under way take. They are few.
