@@ -33,6 +33,7 @@ type client struct {
 	t     *testing.T
 	base  string
 	token string
+	http  *http.Client // nil for the default one
 	conn  *packet.Conn
 	ended chan struct{} // closed when the socket has ended
 
@@ -66,10 +67,23 @@ func setUp(t *testing.T, base string) *client {
 func signIn(t *testing.T, base, name, password string) *client {
 	t.Helper()
 	c := &client{t: t, base: base}
-	var signed struct{ Token string }
-	c.must(c.do(t.Context(), "POST", "/api/login", map[string]any{"username": name, "password": password}, &signed))
-	c.token = signed.Token
+	c.signIn(name, password)
 	return c
+}
+
+func (c *client) signIn(name, password string) {
+	c.t.Helper()
+	var signed struct{ Token string }
+	c.must(c.do(c.t.Context(), "POST", "/api/login", map[string]any{"username": name, "password": password}, &signed))
+	c.token = signed.Token
+}
+
+// by is what its requests go by.
+func (c *client) by() *http.Client {
+	if c.http != nil {
+		return c.http
+	}
+	return http.DefaultClient
 }
 
 func (c *client) must(err error) {
@@ -97,7 +111,7 @@ func (c *client) request(ctx context.Context, method, path string, body io.Reade
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	return http.DefaultClient.Do(r)
+	return c.by().Do(r)
 }
 
 func (c *client) do(ctx context.Context, method, path string, in, out any) error {
@@ -135,7 +149,7 @@ func (c *client) connect() {
 	address := strings.Replace(c.base, "http", "ws", 1) + "/?type=client&v=2&ticket=" + url.QueryEscape(ticket.Ticket)
 	ctx, cancel := context.WithTimeout(c.t.Context(), 10*time.Second)
 	defer cancel()
-	ws, _, err := websocket.Dial(ctx, address, nil)
+	ws, _, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: c.by(), HTTPHeader: http.Header{"Origin": {c.base}}})
 	c.must(err)
 	conn := packet.NewConn(ws, packet.Options{From: packet.S2C, Version: packet.V2, CallTimeout: 20 * time.Second})
 	ended := make(chan struct{})

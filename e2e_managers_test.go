@@ -20,6 +20,7 @@ import (
 // Two managers share a database and two services of two places each, with clients
 // split between them. One is killed in the middle, and comes back.
 func TestEndToEnd_twoManagers(t *testing.T) {
+	t.Parallel() // much of it is waiting
 	p := pgtest.Start(t)
 	k := startCluster(t, 0, map[string]string{"DATABASE_URL": p.Database("managers")})
 	second := map[string]string{}

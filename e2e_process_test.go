@@ -76,12 +76,19 @@ func start(t *testing.T, env map[string]string, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{t: t, cmd: exec.Command(path, args...), done: make(chan struct{})}
-	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
+	cmd := exec.Command(path, args...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
 	for k, v := range env {
-		p.cmd.Env = append(p.cmd.Env, k+"="+v)
+		cmd.Env = append(cmd.Env, k+"="+v)
 	}
-	p.cmd.Dir = t.TempDir()
+	cmd.Dir = t.TempDir()
+	return launch(t, cmd)
+}
+
+// launch starts a program that is stopped at the end of the test.
+func launch(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p, p
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -93,7 +100,7 @@ func start(t *testing.T, env map[string]string, args ...string) *process {
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			t.Logf("output of %v:\n%s", args, lastLines(p.output(), 60))
+			t.Logf("output of %v:\n%s", cmd.Args[1:], lastLines(p.output(), 60))
 		}
 	})
 	return p
