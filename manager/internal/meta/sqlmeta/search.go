@@ -12,9 +12,15 @@ import (
 	"discordcloud/pkg/cloud"
 )
 
-// fewNames is up to how many names are looked up and sorted. A text that more of
-// them have is met often by who reads all names in their order.
-const fewNames = 2000
+// A text that few names have is looked up in the index of their parts; one that
+// more of them have is met often by who reads all names in their order.
+const (
+	// fewNames is how many the index is asked for by number, once.
+	fewNames = 2000
+	// In SQLite it gives up to so many in less time than it takes to read the names
+	// up to where they may stand. In PostgreSQL each is read from the table first.
+	sqliteNames, postgresNames = 30_000, 5000
+)
 
 var likeEscape = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
@@ -55,11 +61,11 @@ type hunt struct {
 	args  []any
 }
 
-// Search implements meta.Tree. Of a text that few names have, an index of their
-// parts gives them. Otherwise names are read in their order, from those that begin
-// with the text, until the page is full: the more names have it, the sooner. Which
-// it is, the index is asked first; without one, or for one or two letters, it is
-// the second.
+// Search implements meta.Tree. Of a text that not too many names have, an index of
+// their parts gives them. Otherwise names are read in their order, from those that
+// begin with the text, until the page is full: the more names have it, the sooner.
+// Which it is, the index is asked first; without one, or for one or two letters, it
+// is the second.
 func (s *Store) Search(ctx context.Context, f meta.Find) (page meta.Page, err error) {
 	offset := 0
 	if f.After != "" {
@@ -163,17 +169,27 @@ func (s *Store) hunt(ctx context.Context, h hunt, f meta.Find, text string, want
 		return h.page(ctx, all, order, order, want, skip)
 	}
 	if query, arg, ok := s.engine.seek(text); ok {
-		seek := fmt.Sprintf(query, len(h.args)+1)
-		few, err := h.few(ctx, fmt.Sprintf(query, 1), arg, s.few)
-		if err != nil {
+		if !f.Recent {
+			order = byMeaning
+		}
+		h := h.also(`instr(e.name_key, ?2) > 0`)
+		ids, err := h.first(ctx, fmt.Sprintf(query, 1), arg, s.few+1)
+		if err != nil || len(ids) == 0 {
 			return nil, err
 		}
-		if few || f.Recent {
-			if !f.Recent {
-				order = byMeaning
+		if len(ids) <= s.few {
+			places, args := idPlaces(len(h.args)+1, ids)
+			return h.also(`e.id IN (`+places+`)`, args...).page(ctx, `entries e`, order, order, want, skip)
+		}
+		some := f.Recent
+		if !some {
+			if some, err = h.atMost(ctx, fmt.Sprintf(query, 1), arg, s.some); err != nil {
+				return nil, err
 			}
-			h = h.also(`instr(e.name_key, ?2) > 0`, arg)
-			return h.page(ctx, `(`+seek+`) n CROSS JOIN entries e ON e.id = n.id`, order, order, want, skip)
+		}
+		if some {
+			h.args = append(slices.Clip(h.args), arg)
+			return h.page(ctx, `(`+fmt.Sprintf(query, len(h.args))+`) n CROSS JOIN entries e ON e.id = n.id`, order, order, want, skip)
 		}
 	}
 	if f.Recent {
@@ -182,8 +198,13 @@ func (s *Store) hunt(ctx context.Context, h hunt, f meta.Find, text string, want
 	return h.read(ctx, text, want, skip)
 }
 
-// few tells whether a query gives at most so many entries.
-func (h hunt) few(ctx context.Context, query, arg string, most int) (bool, error) {
+// first gives so many of the entries that a query gives, in any order.
+func (h hunt) first(ctx context.Context, query, arg string, most int) ([]cloud.EntryID, error) {
+	return rows(ctx, h.q, scanID[cloud.EntryID], `SELECT id FROM (`+query+`) n LIMIT ?2`, arg, most)
+}
+
+// atMost tells whether a query gives at most so many entries.
+func (h hunt) atMost(ctx context.Context, query, arg string, most int) (bool, error) {
 	n := 0
 	err := h.q.QueryRowContext(ctx, `SELECT COUNT(*) FROM (`+query+` LIMIT ?2) few`, arg, most+1).Scan(&n)
 	return n <= most, err

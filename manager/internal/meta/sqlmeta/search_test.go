@@ -190,9 +190,12 @@ func testSearch(t *testing.T, o Options) {
 		for _, viewer := range []cloud.UserID{1, 2} {
 			want := s.want(text, viewer)
 			for _, few := range []int{0, 3, fewNames} {
-				s.few = few
+				s.few, s.some = few, few
+				if few == 3 && s.r.IntN(2) == 0 {
+					s.some = fewNames
+				}
 				if got, err := s.found(ctx, text, viewer); err != nil || !slices.Equal(got, want) {
-					t.Errorf("%q for user %d where %d names are few: %v, %v; want %v", text, viewer, few, got, err, want)
+					t.Errorf("%q for user %d where %d names are few, %d some: %v, %v; want %v", text, viewer, few, s.some, got, err, want)
 				}
 			}
 		}

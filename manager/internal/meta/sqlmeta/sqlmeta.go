@@ -68,7 +68,7 @@ type Store struct {
 	engine      engine
 	write, read *sql.DB                        // the engine's
 	retention   atomic.Pointer[meta.Retention] // nil keeps nothing
-	few         int                            // see fewNames
+	few, some   int                            // see fewNames
 
 	mu     sync.RWMutex // held for reading by every call, so that Close waits
 	closed bool
@@ -103,7 +103,7 @@ func newStore(o *Options) *Store {
 	if o.Busy <= 0 {
 		o.Busy = 5 * time.Second
 	}
-	return &Store{log: o.Log, now: o.Now, busy: o.Busy, few: fewNames}
+	return &Store{log: o.Log, now: o.Now, busy: o.Busy, few: fewNames, some: postgresNames}
 }
 
 // connect chooses the engine. beside tells that another process keeps the tables
@@ -123,7 +123,7 @@ func (s *Store) connect(o Options) (beside bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		s.engine, beside = e, shared
+		s.engine, beside, s.some = e, shared, sqliteNames
 	}
 	s.write, s.read = s.engine.pools()
 	return beside, nil
