@@ -37,6 +37,7 @@ type Project struct {
 
 	mu    sync.Mutex
 	calls int
+	watch func(function string, body []byte)
 	when  func(body []byte) bool // of the next request to spoil, nil for every one
 	spoil Fault
 }
@@ -112,6 +113,13 @@ func (p *Project) Calls() int {
 	return n
 }
 
+// Watch has f see each request, until it is called with nil.
+func (p *Project) Watch(f func(function string, body []byte)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.watch = f
+}
+
 // Spoil has f answer the next request whose body is one of those.
 func (p *Project) Spoil(when func(body []byte) bool, f Fault) {
 	p.mu.Lock()
@@ -149,7 +157,7 @@ func (p *Project) serve(w http.ResponseWriter, r *http.Request) {
 		return // the client has gone
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	if spoil := p.count(body); spoil != nil {
+	if spoil := p.count(r.URL.Path, body); spoil != nil {
 		spoil(w, r, http.HandlerFunc(p.route))
 		return
 	}
@@ -157,10 +165,13 @@ func (p *Project) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 // count gives the fault that a request meets.
-func (p *Project) count(body []byte) (spoil Fault) {
+func (p *Project) count(path string, body []byte) (spoil Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.calls++
+	if p.watch != nil {
+		p.watch(path[strings.LastIndexByte(path, '/')+1:], body)
+	}
 	if p.when == nil {
 		return p.spoil
 	}

@@ -171,8 +171,16 @@ func (a *api) changeEntry(q *call) error {
 		if in.Parent != nil {
 			parent = *in.Parent
 		}
-		if _, err := q.fs.Move(q.ctx(), q.who, e.ID, parent, name, on); err != nil {
+		moved, err := q.fs.Move(q.ctx(), q.who, e.ID, parent, name, on)
+		if err != nil {
 			return err
+		}
+		if in.Public == nil && parent == e.Parent {
+			record, err := a.records(q).entry(q.ctx(), moved.After)
+			if err != nil {
+				return err
+			}
+			return q.answer(map[string]any{"entry": record})
 		}
 	}
 	if in.Public != nil {

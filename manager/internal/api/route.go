@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,6 +34,10 @@ type route struct {
 	link bool
 	// free leaves it out of the count of what somebody known may ask for.
 	free bool
+	// together has all that it asks of the store be one transaction, where the store
+	// likes that. Then it may run several times, and answers when that is durable; so
+	// it is for what answers a record, and changes nothing but the tree.
+	together bool
 	// body is the longest body, in bytes; 0 is 16 KiB.
 	body   int64
 	handle func(*call) error
@@ -51,6 +56,8 @@ type call struct {
 	who   policy.Principal
 	entry cloud.Entry // what the route is about
 	fs    *vfs.FS
+	rated bool  // it was counted
+	ends  int64 // of sessions, before who was looked up
 }
 
 func (q *call) ctx() context.Context { return q.r.Context() }
@@ -106,8 +113,10 @@ func (rt *route) open() bool {
 
 // admit tells who asks and finds what it is about.
 func (a *api) admit(q *call, rt *route) error {
+	q.ends = a.Bus.Ends()
 	err := a.identify(q, rt)
-	if !rt.free || err != nil || q.who.Role == policy.Nobody {
+	if !rt.free && !q.rated {
+		q.rated = true
 		if limited := a.rates.take(a.rateKey(q)); limited != nil {
 			return limited // guessing counts too
 		}
@@ -167,14 +176,32 @@ func (a *api) serveRoute(rt *route) http.Handler {
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		q := &call{w: w, r: r, fs: a.FS}
-		err := a.admit(q, rt)
-		if err == nil {
-			err = rt.handle(q)
+		err := a.answer(q, rt)
+		if rt.free && err != nil && q.who.Role == policy.Nobody { // guessing counts, too
+			err = cmp.Or(a.rates.take(a.rateKey(q)), err)
 		}
 		if err != nil {
 			a.writeError(w, r, err)
 		}
 	})
+}
+
+// answer admits who asks and has the route's handler run.
+func (a *api) answer(q *call, rt *route) error {
+	if rt.together {
+		return a.together(q, rt, func() error {
+			err := a.admit(q, rt)
+			if err == nil {
+				err = rt.handle(q)
+			}
+			return err
+		})
+	}
+	err := a.admitTogether(q, rt)
+	if err == nil {
+		err = rt.handle(q)
+	}
+	return err
 }
 
 // serveAPI answers all below /api.

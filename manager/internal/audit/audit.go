@@ -92,6 +92,8 @@ func (l *Log) Add(ctx context.Context, records ...meta.AuditRecord) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err := l.Store.AppendAudit(ctx, records...); err != nil {
-		l.Log.ErrorContext(ctx, "audit log not written", "records", len(records), "action", records[0].Action, "err", err)
+		meta.Afterwards(ctx, func() {
+			l.Log.ErrorContext(ctx, "audit log not written", "records", len(records), "action", records[0].Action, "err", err)
+		})
 	}
 }

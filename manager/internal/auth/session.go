@@ -100,7 +100,9 @@ func (s *Service) touch(ctx context.Context, row meta.Session, now time.Time) {
 	}
 	if err := s.store.TouchSession(ctx, row.ID, now, expires); err != nil {
 		// Who asks has shown who he is; that his use was not noted must not stop him.
-		s.log.WarnContext(ctx, "use of a session not noted", "user", row.User, "err", err)
+		meta.Afterwards(ctx, func() {
+			s.log.WarnContext(ctx, "use of a session not noted", "user", row.User, "err", err)
+		})
 	}
 }
 

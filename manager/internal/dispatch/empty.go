@@ -80,24 +80,24 @@ func (c *Client) CreateEmpty(ctx context.Context, q Request) error {
 	if err := d.Store.CreateUpload(ctx, u.Upload); err != nil {
 		return fmt.Errorf("create empty file: %w", err)
 	}
-	done, err := d.finishEmpty(ctx, c, u)
+	done, err := d.finishEmpty(ctx, u)
 	if err != nil {
 		err = conflictError(u.OnConflict, err)
 		d.record(ctx, u.ID, meta.UploadFailed, cloud.TextOf(err))
 		return err
 	}
-	d.publish(ctx, done)
+	d.publish(done)
 	return nil
 }
 
-func (d *Dispatcher) finishEmpty(ctx context.Context, c *Client, u *upload) (meta.Finished, error) {
+func (d *Dispatcher) finishEmpty(ctx context.Context, u *upload) (finished, error) {
 	if err := d.storeEmpty(ctx, u); err != nil {
-		return meta.Finished{}, err
+		return finished{}, err
 	}
 	f, err := d.sum(ctx, u)
 	if err != nil {
-		return meta.Finished{}, err
+		return finished{}, err
 	}
 	f.Conflict = meta.ConflictFail
-	return d.Store.FinishUpload(meta.ForViewer(ctx, c.Who.User), u.ID, f)
+	return d.make(ctx, u, f, func(context.Context) error { return nil })
 }

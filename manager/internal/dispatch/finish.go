@@ -121,8 +121,14 @@ func (d *Dispatcher) commit(ctx context.Context, u *upload, how string, f meta.F
 	}
 }
 
+// finished is an entry that was made, with what shares give at it.
+type finished struct {
+	meta.Finished
+	grants []cloud.Share
+}
+
 // finish makes the entry if who still may put it there.
-func (d *Dispatcher) finish(ctx context.Context, who policy.Principal, u *upload, how string, f meta.Finish) (meta.Finished, error) {
+func (d *Dispatcher) finish(ctx context.Context, who policy.Principal, u *upload, how string, f meta.Finish) (finished, error) {
 	f.Conflict = meta.ConflictFail
 	switch how {
 	case string(meta.ConflictReplace), string(meta.ConflictRename):
@@ -132,10 +138,28 @@ func (d *Dispatcher) finish(ctx context.Context, who policy.Principal, u *upload
 	if u.put != nil {
 		f.Allow = u.put.allow(f.Allow)
 	}
-	if err := d.target(ctx, who, u.Base, u.Folder); err != nil {
-		return meta.Finished{}, err
-	}
-	return d.Store.FinishUpload(meta.ForViewer(ctx, u.User), u.ID, f)
+	return d.make(ctx, u, f, func(ctx context.Context) error { return d.target(ctx, who, u.Base, u.Folder) })
+}
+
+// make makes the entry, unless check fails.
+func (d *Dispatcher) make(ctx context.Context, u *upload, f meta.Finish, check func(context.Context) error) (done finished, err error) {
+	err = d.Store.Together(ctx, "finish an upload", func(ctx context.Context) error {
+		err := check(ctx)
+		if err == nil {
+			done.Finished, err = d.Store.FinishUpload(meta.ForViewer(ctx, u.User), u.ID, f)
+		}
+		if err != nil || done.Again {
+			return err
+		}
+		if done.grants, err = d.Store.Grants(ctx, done.Entry.ID); err != nil {
+			// It is there all the same: those it is shared with see it when they look.
+			meta.Afterwards(ctx, func() {
+				d.Log.WarnContext(ctx, "shares of an uploaded file not read", "file", done.Entry.ID, "err", err)
+			})
+		}
+		return nil
+	})
+	return done, err
 }
 
 // conflictError puts into words why a taken name ended an upload.
@@ -159,10 +183,10 @@ func conflictError(how string, err error) error {
 }
 
 // succeed tells everybody of a finished upload.
-func (d *Dispatcher) succeed(ctx context.Context, u *upload, done meta.Finished) {
-	d.publish(ctx, done)
+func (d *Dispatcher) succeed(ctx context.Context, u *upload, done finished) {
+	d.publish(done)
 	if u.put != nil {
-		u.put.settle(done, nil)
+		u.put.settle(done.Finished, nil)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -183,19 +207,16 @@ func (u *upload) success(e cloud.Entry) packet.UploadFinishInfo {
 }
 
 // publish tells the bus what a finished upload has changed.
-func (d *Dispatcher) publish(ctx context.Context, done meta.Finished) {
+func (d *Dispatcher) publish(done finished) {
 	if done.Again {
 		return
 	}
-	grants, err := d.Store.Grants(ctx, done.Entry.ID)
-	if err != nil { // those it is shared with see it when they look
-		d.Log.WarnContext(ctx, "shares of an uploaded file not read", "file", done.Entry.ID, "err", err)
-	}
 	for i, e := range done.CreatedFolders { // which have no shares of their own
+		e.Share = nil
 		depth := len(done.Folder) - len(done.CreatedFolders) + i
-		d.Bus.Publish(&event.Change{Action: event.Added, Entry: e, Path: slices.Clone(done.Folder[:depth]), SharedWith: grants})
+		d.Bus.Publish(&event.Change{Action: event.Added, Entry: e, Path: slices.Clone(done.Folder[:depth]), SharedWith: done.grants})
 	}
-	change := &event.Change{Action: event.Added, Entry: done.Entry, Path: done.Folder, SharedWith: grants}
+	change := &event.Change{Action: event.Added, Entry: done.Entry, Path: done.Folder, SharedWith: done.grants}
 	change.Entry.Share = nil
 	if done.Replaced {
 		change.Action = event.Changed

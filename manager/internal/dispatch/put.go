@@ -190,10 +190,10 @@ func (d *Dispatcher) putSmall(ctx context.Context, c *Client, u *upload, plain [
 		// From here on it is done, whether its client waits for it or not.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), concludeTime)
 		defer cancel()
-		var done meta.Finished
+		var done finished
 		if done, err = d.finish(ctx, c.Who, u, u.OnConflict, f); err == nil {
-			d.publish(ctx, done)
-			return done, nil
+			d.publish(done)
+			return done.Finished, nil
 		}
 		err = conflictError(u.OnConflict, err)
 	}

@@ -140,7 +140,9 @@ func (c *Client) prepare(ctx context.Context, q Request) (*upload, error) {
 	if q.Size < 0 && !(q.open && q.Size == -1) {
 		return nil, cloud.UserErrorf(cloud.ErrInvalid, "a file cannot have %d bytes", q.Size)
 	}
-	if err := d.target(ctx, c.Who, q.Base, q.Folder); err != nil {
+	if err := d.Store.Together(ctx, "target of an upload", func(ctx context.Context) error {
+		return d.target(ctx, c.Who, q.Base, q.Folder)
+	}); err != nil {
 		return nil, err
 	}
 	size := d.partSize()

@@ -53,6 +53,7 @@ type Upload struct {
 // Bus hands each value to every subscriber, in order. The zero Bus is ready.
 type Bus struct {
 	mu   sync.Mutex
+	ends int64 // of sessions, which were told
 	next int
 	subs map[int]func(any)
 	far  func(any) // the bridge's, nil without one
@@ -76,13 +77,29 @@ func (b *Bus) Subscribe(f func(any)) (cancel func()) {
 	}
 }
 
+// Ends is how many ends of sessions all were told of. Whoever subscribes, and finds
+// the number that it was before he looked a session up, has missed no end of it.
+func (b *Bus) Ends() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ends
+}
+
+// tell tells all subscribers. The caller holds mu.
+func (b *Bus) tell(v any) {
+	if _, ok := v.(*Session); ok {
+		b.ends++
+	}
+	for _, f := range b.subs {
+		f(v)
+	}
+}
+
 // Publish tells all subscribers, and those of other managers.
 func (b *Bus) Publish(v any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, f := range b.subs {
-		f(v)
-	}
+	b.tell(v)
 	if b.far != nil {
 		b.far(v)
 	}
@@ -92,9 +109,7 @@ func (b *Bus) Publish(v any) {
 func (b *Bus) Deliver(v any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, f := range b.subs {
-		f(v)
-	}
+	b.tell(v)
 }
 
 // Forward has f called with what is published here, until cancel is called, on the

@@ -42,6 +42,15 @@ type Store interface {
 	Guesses
 	Tickets
 
+	// Together runs f, and may make one transaction of all calls under the context
+	// that f gets, where that is cheaper: then nothing of it is durable before
+	// Together has returned nil, nothing is changed if f fails, and f may be called
+	// again, so that it must do nothing beside that cannot be done twice; see
+	// Afterwards. What the calls tell f is a guess as long as it may be called again.
+	// f must not use the context in other goroutines. What those of a kind
+	// ask for is alike.
+	Together(ctx context.Context, kind string, f func(ctx context.Context) error) error
+
 	// KeyIDs gives the ids of the master keys that the store was opened with
 	// first, nil for a store that has never had one.
 	KeyIDs(ctx context.Context) ([]string, error)

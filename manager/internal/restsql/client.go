@@ -14,9 +14,19 @@
 // done, and the caller begins anew (ErrChanged). So what a transaction has read is
 // so in the moment in which it is kept, or it is not kept: it is serializable.
 //
+// # Few calls
+//
 // A statement whose answer nobody looks at costs no call of its own. Nor does one
-// whose answer was heard lately: that is taken for the answer, and the digest tells
-// whether it still is, see Memory.
+// whose answer can be guessed: it was heard lately (see Memory), somebody has said what
+// it will be (Foresee), or it is the same whatever is asked. The digest tells whether
+// the guess was right; if not, the call has brought the answer, and the transaction
+// begins anew with that. A transaction that only reads needs no further call
+// when all that it has read was answered by one. And a call that is made anyway asks
+// ahead for what the last transaction of the kind has asked for.
+//
+// So a transaction that is like others takes one call, and more only where it reads
+// what it could not know: rows that depend on others which are new, and its own
+// changes. That it may begin anew is why it must do nothing else on the way.
 //
 // # Why not supabase-go
 //
@@ -76,6 +86,7 @@ type Client struct {
 	calls    atomic.Int64
 	failures atomic.Int64 // in a row
 	foreseen foreseen
+	habits   habits
 }
 
 // New gives a client; it asks nobody yet.

@@ -133,7 +133,12 @@ func (c *Client) single(ctx context.Context, s Statement) ([]byte, error) {
 	if r.Replies[0].Rows == nil {
 		return nil, fmt.Errorf("%w: no rows where they were asked for", errAnswer)
 	}
-	return base64.StdEncoding.DecodeString(*r.Replies[0].Rows)
+	answer, err := base64.StdEncoding.DecodeString(*r.Replies[0].Rows)
+	if err == nil && !one.writes && c.o.Memory >= 0 {
+		c.memory.learn(key(one), answer)
+		c.foreseen.setTypes(one.Text, answer)
+	}
+	return answer, err
 }
 
 func (c *Client) alone(ctx context.Context, one *step) (*reply, error) {

@@ -1,19 +1,21 @@
 package restsql
 
 import (
+	"database/sql/driver"
 	"encoding/binary"
 	"strconv"
 	"sync"
 )
 
 // foreseen is what statements will answer, by their text alone: the next number of
-// a row, how many rows there are to change, and whether there is nothing to read. It
+// a row, how many rows there are to change, and what they answer every time. It
 // grows with the statements of the program.
 type foreseen struct {
 	mu     sync.Mutex
 	rows   map[string][]byte
 	counts map[string]int64
-	empty  map[string]bool
+	usual  map[string]usual
+	types  map[string][]uint32 // of the values of a row
 }
 
 // foreseenMost keeps out what is made for one use.
@@ -28,17 +30,30 @@ func learn[T any](known *map[string]T, text string, v T) {
 	}
 }
 
-// nothing tells whether a statement that reads answered with no rows the last time.
-func (f *foreseen) nothing(text string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.empty[text]
+// usual is what a statement that reads has answered the last time.
+type usual struct {
+	answer string
+	again  bool // and the time before, to other arguments
 }
 
-func (f *foreseen) setNothing(text string, empty bool) {
+// usualMost is the longest answer that may be a usual one, in bytes.
+const usualMost = 128
+
+// usually gives what a statement that reads answers to whatever it is asked: nothing
+// if that was so the last time, something if it was the same twice.
+func (f *foreseen) usually(text string) ([]byte, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	learn(&f.empty, text, empty)
+	u, ok := f.usual[text]
+	return []byte(u.answer), ok && (u.answer == "" || u.again)
+}
+
+func (f *foreseen) setUsual(text string, answer []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	u := usual{answer: string(answer[:min(len(answer), usualMost+1)])}
+	u.again = len(answer) <= usualMost && f.usual[text].answer == u.answer
+	learn(&f.usual, text, u)
 }
 
 func (f *foreseen) row(text string) ([]byte, bool) {
@@ -59,7 +74,7 @@ func (c *Client) lock() string { return strconv.FormatInt(c.o.Lock, 10) }
 // guessCount is how many rows a statement changed in an earlier attempt, or the last
 // time.
 func (tx *transaction) guessCount(s *step) (int64, bool) {
-	if !tx.guess || tx.c.o.Memory < 0 || tx.past.plain(s.Text) {
+	if !tx.guess || tx.c.o.Memory < 0 || tx.past.plain(s) {
 		return 0, false
 	}
 	if n, ok := tx.past.counts[turn{s.Text, s.nth}]; ok {
@@ -90,37 +105,89 @@ func (tx *transaction) guessRows(s *step) ([]byte, bool) {
 	if n, ok := tx.numbers[s.Text]; ok { // the first number may have to be asked for, the next ones follow
 		return numbered(n + 1), true
 	}
-	if tx.past.plain(s.Text) {
+	if tx.past.plain(s) {
 		return nil, false
 	}
 	if s.writes {
 		return tx.c.foreseen.row(s.Text)
 	}
-	if answer, ok := tx.c.memory.lookup(s.key); ok {
+	if answer, ok := tx.past.own[s.key]; ok && s.own {
+		return answer, true
+	}
+	if answer, ok := tx.c.memory.lookup(s.key); ok { // which is so, if it is not just that what was changed
 		return answer, true
 	}
 	s.blind = true
-	return nil, tx.c.foreseen.nothing(s.Text) || tx.bold && len(tx.steps) > 1
+	if answer, ok := tx.c.foreseen.usually(s.Text); ok {
+		return answer, true
+	}
+	return nil, tx.bold && len(tx.steps) > 1
+}
+
+// Foresee says what a statement is likely to answer from now on: one row. It is of
+// use once an answer of that statement was heard.
+func (c *Client) Foresee(s Statement, row ...driver.Value) {
+	if c.o.Memory < 0 {
+		return
+	}
+	answer, ok := record(c.foreseen.typesOf(s.Text), row)
+	one, err := newStep(s, true)
+	switch {
+	case !ok || err != nil:
+	case one.writes:
+		c.foreseen.setRow(s.Text, answer)
+	default:
+		c.memory.learn(key(one), answer)
+	}
+}
+
+func (f *foreseen) typesOf(text string) []uint32 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.types[text]
+}
+
+func (f *foreseen) setTypes(text string, answer []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, known := f.types[text]; !known && len(answer) > 0 {
+		learn(&f.types, text, typesOf(answer))
+	}
 }
 
 // rowsAre learns what a statement answers at present.
-func (c *Client) rowsAre(s *step, answer []byte) {
+func (tx *transaction) rowsAre(s *step, answer []byte) {
+	if tx.c.o.Memory < 0 {
+		return
+	}
+	tx.c.foreseen.setTypes(s.Text, answer)
 	switch {
-	case c.o.Memory < 0:
-	case !s.writes:
-		c.memory.learn(s.key, answer)
-		c.foreseen.setNothing(s.Text, len(answer) == 0)
-	default:
+	case s.writes:
 		if _, ok := number(answer); ok {
-			c.foreseen.setRow(s.Text, answer)
+			tx.c.foreseen.setRow(s.Text, answer)
 		}
+	case s.own: // as long as it is not kept, it is so for nobody else
+		tx.past.own[s.key] = answer
+		tx.c.foreseen.setUsual(s.Text, answer)
+	default:
+		tx.c.memory.learn(s.key, answer)
+		tx.c.foreseen.setUsual(s.Text, answer)
 	}
 }
 
 // kept learns what comes next, after a transaction that was made.
 func (tx *transaction) kept() {
+	if tx.c.o.Memory < 0 {
+		return
+	}
 	for _, s := range tx.steps {
-		if n, ok := number(s.answer); ok && tx.c.o.Memory >= 0 {
+		if s.Sum == nil {
+			continue
+		}
+		if s.own && !s.writes { // what was its own is everybody's now
+			tx.c.memory.learn(s.key, s.answer)
+		}
+		if n, ok := number(s.answer); ok && s.writes {
 			tx.c.foreseen.setRow(s.Text, numbered(n+1))
 		}
 	}

@@ -68,6 +68,68 @@ func parseRecord(b []byte) (row []driver.Value, rest []byte, err error) {
 	return row, b, nil
 }
 
+// typesOf are those of the values of the first row, as far as they can be read.
+func typesOf(answer []byte) (types []uint32) {
+	n, b, ok := uint32Of(answer)
+	for ; ok && n > 0; n-- {
+		var kind, size uint32
+		kind, b, _ = uint32Of(b)
+		if size, b, ok = uint32Of(b); !ok {
+			return nil
+		}
+		if size = uint32(max(int32(size), 0)); int64(size) > int64(len(b)) {
+			return nil
+		}
+		b = b[size:]
+		types = append(types, kind)
+	}
+	return types
+}
+
+// record writes a row as parseRecord reads it. It is not ok for values that are not
+// of these types.
+func record(types []uint32, row []driver.Value) (b []byte, ok bool) {
+	if len(types) == 0 || len(types) != len(row) {
+		return nil, false
+	}
+	b = binary.BigEndian.AppendUint32(nil, uint32(len(types)))
+	for i, kind := range types {
+		b = binary.BigEndian.AppendUint32(b, kind)
+		var value []byte
+		switch v := row[i].(type) {
+		case nil:
+			b = binary.BigEndian.AppendUint32(b, math.MaxUint32)
+			continue
+		case int64:
+			value, ok = binary.BigEndian.AppendUint64(nil, uint64(v)), kind == typeInt8
+			if kind == typeInt4 && v == int64(int32(v)) {
+				value, ok = binary.BigEndian.AppendUint32(nil, uint32(v)), true
+			}
+		case bool:
+			value, ok = []byte{0}, kind == typeBool
+			if v {
+				value[0] = 1
+			}
+		case string:
+			value, ok = []byte(v), kind == typeText || kind == typeVarchar
+		case []byte:
+			if v == nil {
+				b = binary.BigEndian.AppendUint32(b, math.MaxUint32)
+				continue
+			}
+			value, ok = v, kind == typeBytes
+		default:
+			ok = false
+		}
+		if !ok {
+			return nil, false
+		}
+		b = binary.BigEndian.AppendUint32(b, uint32(len(value)))
+		b = append(b, value...)
+	}
+	return b, true
+}
+
 func uint32Of(b []byte) (n uint32, rest []byte, ok bool) {
 	if len(b) < 4 {
 		return 0, nil, false

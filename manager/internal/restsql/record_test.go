@@ -64,3 +64,28 @@ func FuzzRecords(f *testing.F) {
 		}
 	})
 }
+
+func TestRecord(t *testing.T) {
+	types := []uint32{typeInt8, typeInt4, typeBool, typeText, typeBytes, typeBytes, typeText}
+	row := []driver.Value{int64(-5), int64(7), true, "a", []byte{0, 255}, nil, nil}
+	b, ok := record(types, row)
+	if !ok || fmt.Sprint(typesOf(b)) != fmt.Sprint(types) {
+		t.Fatalf("record = %x, %v; its types are %v", b, ok, typesOf(b))
+	}
+	if rows, err := parseRecords(b); err != nil || len(rows) != 1 || fmt.Sprint(rows[0]) != fmt.Sprint(row) {
+		t.Errorf("it is read as %v, %v", rows, err)
+	}
+	for _, wrong := range [][]driver.Value{row[1:], {"text", int64(7), true, "a", []byte{}, nil, nil}, {int64(1), int64(1) << 40, true, "a", []byte{}, nil, nil}} {
+		if _, ok := record(types, wrong); ok {
+			t.Errorf("%v is taken for a row of these types", wrong)
+		}
+	}
+	if _, ok := record(nil, nil); ok {
+		t.Error("a row of types that are not known is written")
+	}
+	for cut := range b {
+		if got := typesOf(b[:cut]); len(got) >= len(types) {
+			t.Errorf("of %d bytes the types are %v", cut, got)
+		}
+	}
+}

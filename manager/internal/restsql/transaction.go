@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -20,7 +21,7 @@ import (
 const (
 	// boldTries is how often a transaction may begin with guesses at what was never
 	// heard, guessedTries with answers that were heard before. Then it asks for each.
-	boldTries    = 2
+	boldTries    = 4
 	guessedTries = 10
 	triesMost    = 16
 )
@@ -60,6 +61,7 @@ type step struct {
 	Count *int64          `json:"count,omitempty"` // of rows, where it was used
 
 	key     string // in the memory
+	own     bool   // the transaction has changed a table that it reads
 	nth     int    // of those with its text, from 0
 	writes  bool
 	guessed bool   // and not confirmed yet
@@ -71,6 +73,7 @@ type step struct {
 // transaction is one attempt at a transaction. It is used by one goroutine at a time.
 type transaction struct {
 	c      *Client
+	kind   string // "": it is of those that begin alike
 	writes bool
 	guess  bool
 	bold   bool
@@ -80,15 +83,20 @@ type transaction struct {
 
 	numbers map[string]int64 // that rows got, the last by each statement
 	said    map[string]int   // how often, by text
+	changes map[string]bool  // tables that it has changed
 }
 
 // past is what earlier attempts at the same transaction have met, by the texts of
 // statements: their arguments may be other ones each time, as those that hold the
 // time are.
 type past struct {
-	failed map[string]bool // though nobody was waiting for them
-	wrong  map[string]int  // attempts in which they were guessed wrong
-	counts map[turn]int64  // what they told
+	failed map[string]bool   // though nobody was waiting for them
+	wrong  map[turn]int      // attempts in which they were guessed wrong
+	counts map[turn]int64    // what they told
+	own    map[string][]byte // what they read of their own changes, by keys
+	// moment is what reading statements answered in the last call that changed
+	// nothing, by their keys: digests. All of it was so in one moment.
+	moment map[string]string
 }
 
 // turn is a statement that is said for the nth time in a transaction.
@@ -102,43 +110,61 @@ type turn struct {
 const wrongMost = 1
 
 // plain tells whether a statement has to be asked.
-func (p *past) plain(text string) bool { return p.failed[text] || p.wrong[text] > wrongMost }
+func (p *past) plain(s *step) bool {
+	return p.failed[s.Text] || p.wrong[turn{s.Text, s.nth}] > wrongMost
+}
 
 // View runs f in a transaction that only reads, and sees the state of one moment.
 // f may be called several times.
 func (c *Client) View(ctx context.Context, db *sql.DB, f func(*sql.Conn) error) error {
-	return c.attempt(ctx, db, f, func(tx *transaction) error { return tx.confirm(ctx) })
+	return c.attempt(ctx, db, "", f, func(tx *transaction) error { return tx.confirm(ctx) })
 }
 
-// Update runs f in a transaction. mark is put in front of what is made durable, and
-// must change one row. When the last call got no answer, settle finds out whether it
-// was made, after which it is not made any more; nil is that it was. f may be called
-// several times.
-func (c *Client) Update(ctx context.Context, db *sql.DB, mark Statement, settle func(context.Context) error, f func(*sql.Conn) error) error {
-	return c.attempt(ctx, db, f, func(tx *transaction) error {
+// Commit is how a transaction is made durable. Mark is put in front of it, and must
+// change one row. When the last call got no answer, Settle finds out whether it was
+// made, after which it is not made any more.
+type Commit struct {
+	Mark   Statement
+	Settle func(context.Context) (made bool, err error)
+}
+
+// Update runs f in a transaction of a kind, "" for those that begin alike: what the
+// last one of the kind has asked for is foreseen. commit is asked for when there is something to be
+// made durable, in each attempt. f may be called several times.
+func (c *Client) Update(ctx context.Context, db *sql.DB, kind string, commit func() Commit, f func(*sql.Conn) error) error {
+	return c.attempt(ctx, db, kind, f, func(tx *transaction) error {
 		if !tx.writes {
 			return tx.confirm(ctx)
 		}
-		err := tx.keep(ctx, mark)
+		how := commit()
+		err := tx.keep(ctx, how.Mark)
 		refused, is := errors.AsType[*Error](err)
 		if errors.Is(err, ErrCut) || is && refused.Unsure() || err != nil && ctx.Err() != nil {
-			if err = settle(context.WithoutCancel(ctx)); err == nil {
+			made, unknown := how.Settle(context.WithoutCancel(ctx))
+			switch {
+			case made:
 				tx.kept()
+				return nil
+			case unknown != nil:
+				return unknown
+			case ctx.Err() != nil:
+				return ctx.Err()
 			}
+			return ErrCut
 		}
 		return err
 	})
 }
 
-func (c *Client) attempt(ctx context.Context, db *sql.DB, f func(*sql.Conn) error, end func(*transaction) error) error {
+func (c *Client) attempt(ctx context.Context, db *sql.DB, kind string, f func(*sql.Conn) error, end func(*transaction) error) error {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	earlier := &past{failed: map[string]bool{}, wrong: map[string]int{}, counts: map[turn]int64{}}
+	earlier := &past{failed: map[string]bool{}, wrong: map[turn]int{}, counts: map[turn]int64{}, own: map[string][]byte{}}
 	for try := range triesMost {
-		tx := &transaction{c: c, guess: try < guessedTries, bold: try < boldTries, past: earlier}
+		tx := &transaction{c: c, kind: kind, guess: try < guessedTries, bold: try < boldTries, past: earlier}
 		if err := use(conn, tx); err != nil {
 			return err
 		}
@@ -152,7 +178,9 @@ func (c *Client) attempt(ctx context.Context, db *sql.DB, f func(*sql.Conn) erro
 		case err == nil && tx.failed != nil:
 			err = tx.failed
 		case err == nil:
-			err = end(tx)
+			if err = end(tx); err == nil && c.o.Memory >= 0 {
+				c.habits.observe(tx)
+			}
 		case tx.failed == nil || ofStatement(tx.failed): // it may have come of a guess
 			if wrong := tx.confirm(ctx); wrong != nil {
 				err = wrong
@@ -162,6 +190,33 @@ func (c *Client) attempt(ctx context.Context, db *sql.DB, f func(*sql.Conn) erro
 			return err
 		}
 	}
+	return err
+}
+
+// Part runs f, whose statements are on a connection of View or Update. If it fails,
+// what they would have changed is taken out of the transaction, which can go on.
+func Part(ctx context.Context, on *sql.Conn, f func() error) error {
+	var tx *transaction
+	if err := on.Raw(func(is any) error {
+		tx = is.(*conn).tx
+		return nil
+	}); err != nil {
+		return err
+	}
+	from, writes, changes := len(tx.steps), tx.writes, maps.Clone(tx.changes)
+	err := f()
+	if err == nil || tx.failed != nil && !ofStatement(tx.failed) {
+		return err
+	}
+	if tx.failed == nil && tx.writes {
+		if wrong := tx.confirm(ctx); wrong != nil {
+			return wrong
+		}
+	}
+	tx.failed, tx.writes, tx.changes = nil, writes, changes
+	tx.steps = append(tx.steps[:from], slices.DeleteFunc(tx.steps[from:], func(s *step) bool {
+		return s.writes || s.own || s.Sum == nil
+	})...)
 	return err
 }
 
@@ -196,9 +251,18 @@ func use(c *sql.Conn, tx *transaction) error {
 }
 
 var (
-	changing = regexp.MustCompile(`\b(?:INSERT INTO|UPDATE|DELETE FROM)\b`)
+	changing = regexp.MustCompile(`\b(?:INSERT INTO|UPDATE|DELETE FROM)\s+(\w+)`)
 	filling  = regexp.MustCompile(`\bINSERT INTO (\w+)`)
+	reading  = regexp.MustCompile(`\b(?:FROM|JOIN)\s+(\w+)`)
 )
+
+// names are what an expression finds in a text.
+func names(in *regexp.Regexp, text string) (all []string) {
+	for _, m := range in.FindAllStringSubmatch(text, -1) {
+		all = append(all, m[1])
+	}
+	return all
+}
 
 // newStep puts a statement into a script's words.
 func newStep(s Statement, rows bool) (*step, error) {
@@ -229,6 +293,9 @@ func newStep(s Statement, rows bool) (*step, error) {
 	return &step{Text: s.Text, Args: bytes.TrimSpace(b.Bytes()), Rows: rows, writes: !rows || changing.MatchString(s.Text)}, nil
 }
 
+// key is what a statement with its arguments is known by.
+func key(s *step) string { return string(s.Args) + "\x00" + s.Text }
+
 // add takes a statement into the script.
 func (tx *transaction) add(s Statement, rows bool) (*step, error) {
 	if tx.failed != nil {
@@ -236,9 +303,9 @@ func (tx *transaction) add(s Statement, rows bool) (*step, error) {
 	}
 	one, err := newStep(s, rows)
 	if err == nil {
-		one.key = string(one.Args) + "\x00" + one.Text
-		if tx.writes { // what it reads may be its own
-			one.key = "w" + one.key
+		one.key = key(one)
+		if len(tx.changes) > 0 && slices.ContainsFunc(names(reading, one.Text), func(table string) bool { return tx.changes[table] }) {
+			one.own = true
 		}
 	}
 	if err != nil {
@@ -250,7 +317,15 @@ func (tx *transaction) add(s Statement, rows bool) (*step, error) {
 	}
 	one.nth = tx.said[one.Text]
 	tx.said[one.Text]++
-	tx.writes = tx.writes || one.writes
+	if one.writes {
+		tx.writes = true
+		if tx.changes == nil {
+			tx.changes = map[string]bool{}
+		}
+		for _, table := range names(changing, one.Text) {
+			tx.changes[table] = true
+		}
+	}
 	tx.steps = append(tx.steps, one)
 	return one, nil
 }
@@ -308,12 +383,17 @@ func (tx *transaction) count(ctx context.Context, one *step) (int64, error) {
 	return *one.Count, nil
 }
 
+// digest is that of an answer, as the functions make it.
+func digest(answer []byte) string {
+	sum := sha256.Sum256(answer)
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
 // used remembers what a caller was told.
 func (s *step) used(answer []byte) {
-	sum := sha256.Sum256(answer)
-	text := base64.StdEncoding.EncodeToString(sum[:])
+	text := digest(answer)
 	s.Sum = &text
-	if s.writes {
+	if s.writes || s.own {
 		s.answer = answer
 	}
 }
@@ -332,21 +412,33 @@ func (tx *transaction) told(one *step, answer []byte) []byte {
 
 // confirm asks whether answers that were guessed are right, if there are any.
 func (tx *transaction) confirm(ctx context.Context) error {
-	if !slices.ContainsFunc(tx.steps, func(s *step) bool { return s.guessed }) {
+	if !slices.ContainsFunc(tx.steps, func(s *step) bool { return s.guessed }) || tx.ofOneMoment() {
 		return nil
 	}
 	_, err := tx.send(ctx, nil)
 	return err
 }
 
+// ofOneMoment tells whether all answers are those of the last call that was made.
+func (tx *transaction) ofOneMoment() bool {
+	return !tx.writes && !slices.ContainsFunc(tx.steps, func(s *step) bool {
+		sum, ok := tx.past.moment[s.key]
+		return !ok || s.Sum == nil || sum != *s.Sum
+	})
+}
+
 // send has the script run, and undone if it has changed anything. It gives the
 // rows of those whose rows were not known. Somebody may be waiting for a step.
 func (tx *transaction) send(ctx context.Context, waited *step) (rows [][]byte, err error) {
-	function, s := look, script{Steps: tx.steps}
 	if tx.writes {
-		function, s.Lock, s.Into = run, tx.c.lock(), tx.into()
+		return tx.ask(ctx, run, script{Lock: tx.c.lock(), Into: tx.into(), Steps: tx.steps}, 0, waited)
 	}
-	return tx.ask(ctx, function, s, 0, waited)
+	s := script{Steps: tx.steps}
+	if tx.c.o.Memory >= 0 {
+		s.Steps = append(slices.Clip(s.Steps), tx.c.habits.ahead(tx)...)
+	}
+	rows, err = tx.ask(ctx, look, s, 0, waited)
+	return rows[:min(len(rows), len(tx.steps))], err
 }
 
 // keep has the script run behind a mark, and made durable.
@@ -367,9 +459,9 @@ func (tx *transaction) keep(ctx context.Context, mark Statement) error {
 // into are the tables that the script puts rows into.
 func (tx *transaction) into() (tables []string) {
 	for _, s := range tx.steps {
-		for _, m := range filling.FindAllStringSubmatch(s.Text, -1) {
-			if !slices.Contains(tables, m[1]) {
-				tables = append(tables, m[1])
+		for _, table := range names(filling, s.Text) {
+			if !slices.Contains(tables, table) {
+				tables = append(tables, table)
 			}
 		}
 	}
@@ -385,14 +477,20 @@ func (tx *transaction) ask(ctx context.Context, function string, s script, own i
 		return nil, err
 	}
 	rows = make([][]byte, len(s.Steps))
-	wrong := map[string]bool{}
+	moment := map[string]string{}
+	if function == look {
+		tx.past.moment = moment
+	}
 	for i, one := range s.Steps[:min(len(s.Steps), len(r.Replies))] {
 		told := r.Replies[i]
 		if told == nil {
+			if one.Sum != nil {
+				moment[one.key] = *one.Sum
+			}
 			continue
 		}
 		if (one.Sum != nil || one.Count != nil) && !one.blind {
-			wrong[one.Text] = true
+			tx.past.wrong[turn{one.Text, one.nth}]++
 		}
 		if !one.Rows {
 			tx.c.countIs(one.Text, told.Count)
@@ -407,15 +505,13 @@ func (tx *transaction) ask(ctx context.Context, function string, s script, own i
 			tx.failed = fmt.Errorf("%w: %w", errAnswer, err)
 			return nil, tx.failed
 		}
-		tx.c.rowsAre(one, rows[i])
-	}
-	for text := range wrong {
-		tx.past.wrong[text]++
+		moment[one.key] = digest(rows[i])
+		tx.rowsAre(one, rows[i])
 	}
 	switch {
 	case r.Changed:
 		tx.failed = ErrChanged
-	case r.Failure != nil:
+	case r.Failure != nil && r.Failure.Step < own+len(tx.steps): // else of one that nobody has come to
 		tx.failed = tx.failure(s, r, own, waited)
 	}
 	if !r.Changed { // those in front of one that failed have answered as expected

@@ -220,7 +220,7 @@ func (f *FS) Delete(ctx context.Context, who policy.Principal, ids ...cloud.Entr
 		records[i] = audit.On(who, audit.Deleted, e.ID, JoinPath(append(slices.Clip(d.Paths[i]), e.Name)))
 		c := event.Change{Action: event.Removed, Entry: e, SharedWith: shares[e.ID]}
 		c.Entry.Share, c.Path = nil, d.Paths[i]
-		f.Bus.Publish(&c)
+		meta.Afterwards(ctx, func() { f.Bus.Publish(&c) })
 	}
 	f.Audit.Add(ctx, records...)
 	return d, nil
@@ -242,11 +242,13 @@ func (f *FS) publish(ctx context.Context, c event.Change) {
 	defer cancel()
 	c.Entry.Share = nil
 	err := f.complete(ctx, &c)
-	if err != nil {
-		// The change is done: news that lack a part are better than none.
-		f.log().WarnContext(ctx, "news of a change are incomplete", "entry", c.Entry.ID, "err", err)
-	}
-	f.Bus.Publish(&c)
+	meta.Afterwards(ctx, func() {
+		if err != nil {
+			// The change is done: news that lack a part are better than none.
+			f.log().WarnContext(ctx, "news of a change are incomplete", "entry", c.Entry.ID, "err", err)
+		}
+		f.Bus.Publish(&c)
+	})
 }
 
 func (f *FS) complete(ctx context.Context, c *event.Change) (err error) {

@@ -3,7 +3,6 @@ package vfs
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"discordcloud/manager/internal/audit"
 	"discordcloud/manager/internal/event"
@@ -43,7 +42,7 @@ func (f *FS) Share(ctx context.Context, who policy.Principal, id cloud.EntryID, 
 	if err != nil {
 		return err
 	}
-	share := cloud.Share{Entry: id, User: with.User, Group: with.Group, CanWrite: canWrite, SharedAt: time.Now()}
+	share := cloud.Share{Entry: id, User: with.User, Group: with.Group, CanWrite: canWrite}
 	if err := f.Store.SetShare(ctx, share); err != nil {
 		return fmt.Errorf("share %d: %w", id, err)
 	}

@@ -17,14 +17,17 @@ const selectAudit = `SELECT a.number, a.at, a.action, a.done, a.user_id, a.user_
 // AppendAudit implements meta.Audit. The one row of audit_head is written first,
 // so that two writers come one after the other in every database.
 func (s *Store) AppendAudit(ctx context.Context, records ...meta.AuditRecord) error {
+	const takeHead = `INSERT INTO audit_head (id, number, sum) VALUES (1, 0, ?1)
+		ON CONFLICT (id) DO UPDATE SET number = audit_head.number RETURNING number, sum`
+	none := make([]byte, 32)
+	var last int64
+	var sum cloud.Sum
 	err := s.amend(ctx, func(tx querier) error {
-		var last int64
 		var head []byte
-		if err := tx.QueryRowContext(ctx, `INSERT INTO audit_head (id, number, sum) VALUES (1, 0, ?1)
-			ON CONFLICT (id) DO UPDATE SET number = audit_head.number RETURNING number, sum`, make([]byte, 32)).Scan(&last, &head); err != nil {
+		if err := tx.QueryRowContext(ctx, takeHead, none).Scan(&last, &head); err != nil {
 			return err
 		}
-		sum := cloud.Sum(head)
+		sum = cloud.Sum(head)
 		for i, r := range records {
 			r.Number = last + int64(i) + 1
 			r.At = fromStamp(orStamp(r.At, s.stamp())) // as it is read again
@@ -36,11 +39,13 @@ func (s *Store) AppendAudit(ctx context.Context, records ...meta.AuditRecord) er
 				return err
 			}
 		}
-		return exec(ctx, tx, `UPDATE audit_head SET number = ?1, sum = ?2 WHERE id = 1`, last+int64(len(records)), sum[:])
+		last += int64(len(records))
+		return exec(ctx, tx, `UPDATE audit_head SET number = ?1, sum = ?2 WHERE id = 1`, last, sum[:])
 	})
 	if err != nil {
 		return fmt.Errorf("append to the audit log: %w", err)
 	}
+	meta.Afterwards(ctx, func() { s.foresee(takeHead, []any{none}, last, sum[:]) })
 	return nil
 }
 

@@ -21,11 +21,17 @@ type querier interface {
 // of its own moment. f may be called again, so it must set what it returns, not
 // add to it.
 func (s *Store) query(ctx context.Context, f func(q querier) error) error {
+	if on := scopeOf(ctx); on != nil {
+		return s.part(ctx, f(on.q))
+	}
 	return s.enter(ctx, func() error { return f(s.engine.speak(s.read)) })
 }
 
 // snapshot runs f in one reading transaction, on the same terms.
 func (s *Store) snapshot(ctx context.Context, f func(q querier) error) error {
+	if on := scopeOf(ctx); on != nil {
+		return s.part(ctx, f(on.q))
+	}
 	return s.enter(ctx, func() error { return s.engine.view(ctx, f) })
 }
 
@@ -48,6 +54,9 @@ func (s *Store) modify(ctx context.Context, alone bool, f func(tx querier) error
 	}
 	if l, ok := meta.LeaseOf(ctx); ok { // leases change hands alone, too
 		alone, f = true, holding(ctx, l, f)
+	}
+	if on := scopeOf(ctx); on != nil {
+		return s.part(ctx, on.change(ctx, alone, func() error { return f(on.q) }))
 	}
 	return s.enter(ctx, func() error { return s.engine.update(ctx, alone, f) })
 }

@@ -1,8 +1,10 @@
 package sqlmeta
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"discordcloud/manager/internal/meta"
 	"discordcloud/pkg/cloud"
@@ -51,7 +53,7 @@ const doomed = `CREATE TEMP TABLE IF NOT EXISTS doomed (id INTEGER PRIMARY KEY, 
 func (p disposal) remove(ctx context.Context, ids []cloud.EntryID, allow meta.Allow) (d meta.Deleted, err error) {
 	viewer := meta.ViewerOf(ctx)
 	asked, given := map[cloud.EntryID]bool{}, grants{}
-	var tops []cloud.EntryID // of those that do not go with another one
+	var tops []cloud.Entry // those that do not go with another one
 	for _, id := range ids {
 		if id == cloud.Root {
 			return d, cloud.UserErrorf(cloud.ErrInvalid, "the top folder stays as it is")
@@ -85,7 +87,7 @@ func (p disposal) remove(ctx context.Context, ids []cloud.EntryID, allow meta.Al
 		if below {
 			continue
 		}
-		tops = append(tops, id)
+		tops = append(tops, e)
 		if given[e.ID], err = grantOf(ctx, p.tx, e.ID, viewer); err != nil {
 			return d, err
 		}
@@ -97,16 +99,7 @@ func (p disposal) remove(ctx context.Context, ids []cloud.EntryID, allow meta.Al
 			return d, err
 		}
 	}
-	err = each(ctx, p.tx, func(row scanner) error {
-		var own int
-		e, err := scanEntryAnd(row, &own)
-		if err != nil {
-			return err
-		}
-		if own > 0 {
-			e.Share = &cloud.Share{Entry: e.ID, User: viewer, CanWrite: own == 2}
-		}
-		given.inherit(&e)
+	count := func(e cloud.Entry) error {
 		if e.IsFolder() {
 			d.Folders++
 		} else {
@@ -114,7 +107,25 @@ func (p disposal) remove(ctx context.Context, ids []cloud.EntryID, allow meta.Al
 			d.Bytes += e.Size
 		}
 		return permit(allow, e)
-	}, `SELECT `+entryColumns+`, `+rights+` FROM doomed d CROSS JOIN `+entryTables+` WHERE e.id = d.id ORDER BY d.level, e.id`, viewer)
+	}
+	if slices.ContainsFunc(tops, cloud.Entry.IsFolder) {
+		err = each(ctx, p.tx, func(row scanner) error {
+			var own int
+			e, err := scanEntryAnd(row, &own)
+			if err != nil {
+				return err
+			}
+			if own > 0 {
+				e.Share = &cloud.Share{Entry: e.ID, User: viewer, CanWrite: own == 2}
+			}
+			given.inherit(&e)
+			return count(e)
+		}, `SELECT `+entryColumns+`, `+rights+` FROM doomed d CROSS JOIN `+entryTables+` WHERE e.id = d.id ORDER BY d.level, e.id`, viewer)
+	} else { // there is nothing but what was read already
+		for _, e := range tops {
+			err = cmp.Or(err, count(e))
+		}
+	}
 	if err != nil {
 		return d, err
 	}
@@ -124,7 +135,9 @@ func (p disposal) remove(ctx context.Context, ids []cloud.EntryID, allow meta.Al
 	if p.keep.Trash <= 0 {
 		return d, p.erase(ctx)
 	}
-	d.Trash = tops
+	for _, e := range tops {
+		d.Trash = append(d.Trash, e.ID)
+	}
 	return d, p.discard(ctx, d)
 }
 

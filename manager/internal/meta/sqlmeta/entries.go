@@ -111,8 +111,10 @@ func idPlaces(first int, ids []cloud.EntryID) (places string, args []any) {
 	return b.String(), args
 }
 
+const byID = `e.id = ?2`
+
 func entry(ctx context.Context, q querier, id cloud.EntryID, viewer cloud.UserID) (cloud.Entry, error) {
-	e, err := seen(ctx, q, up, `e.id = ?2`, viewer, id)
+	e, err := seen(ctx, q, up, byID, viewer, id)
 	return e, notFound(err, "entry %d", id)
 }
 
@@ -124,17 +126,43 @@ func child(ctx context.Context, q querier, parent cloud.EntryID, name string, vi
 // seen gives the entry that a condition picks with what shares give a viewer, to
 // whom it is ?1, and up the way from it. It is one statement: so it sees one moment.
 func seen(ctx context.Context, q querier, up, where string, viewer cloud.UserID, args ...any) (cloud.Entry, error) {
-	args = append([]any{viewer}, args...)
+	row := q.QueryRowContext(ctx, selectSeen(up, where, viewer), append([]any{viewer}, args...)...)
 	if viewer <= 0 {
-		return scanEntry(q.QueryRowContext(ctx, selectEntry+where+` AND ?1 IS NOT NULL`, args...))
+		return scanEntry(row)
 	}
 	var g grant
-	e, err := scanEntryAnd(q.QueryRowContext(ctx, `WITH RECURSIVE `+up+`, `+best+`
-		SELECT `+entryColumns+`, best.code FROM `+entryTables+` CROSS JOIN best WHERE e.trash_id IS NULL AND `+where, args...), &g)
+	e, err := scanEntryAnd(row, &g)
 	if err == nil {
 		e.Share = g.given(viewer, e.ID)
 	}
 	return e, err
+}
+
+func selectSeen(up, where string, viewer cloud.UserID) string {
+	if viewer <= 0 {
+		return selectEntry + where + ` AND ?1 IS NOT NULL`
+	}
+	return `WITH RECURSIVE ` + up + `, ` + best + `
+		SELECT ` + entryColumns + `, best.code FROM ` + entryTables + ` CROSS JOIN best WHERE e.trash_id IS NULL AND ` + where
+}
+
+// foreseeEntries foresees that entries which a viewer was shown are asked for.
+func (s *Store) foreseeEntries(all []cloud.Entry, viewer cloud.UserID) {
+	if _, ok := s.engine.(foreseer); !ok {
+		return
+	}
+	for _, e := range all {
+		row := []any{e.ID, e.Parent, e.Name, e.Kind, e.Owner, e.Public,
+			e.CreatedAt.UnixMicro(), e.UpdatedAt.UnixMicro(), e.ModifiedAt.UnixMicro(), nil, e.Size, e.Type, e.HasThumbnail,
+			sum(e.Hash), sum(e.SHA256), e.CRC32, e.Preview}
+		if !e.IsFolder() {
+			row[9] = e.Object[:]
+		}
+		s.foresee(selectSeen(up, byID, meta.AnyViewer), []any{meta.AnyViewer, e.ID}, row...)
+		if viewer > 0 && e.Share == nil { // else it is not known which one of several shares it is
+			s.foresee(selectSeen(up, byID, viewer), []any{viewer, e.ID}, append(row, nil)...)
+		}
+	}
 }
 
 // folder is the entry if it is a folder: ErrInvalid for a file.

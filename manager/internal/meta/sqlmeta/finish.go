@@ -53,9 +53,6 @@ func finish(ctx context.Context, p disposal, u upload, f meta.Finish) (r meta.Fi
 	if err := errors.Join(checkConflict(f.Conflict), checkType(f.Type), checkComplete(ctx, tx, u)); err != nil {
 		return r, err
 	}
-	if err := storeObject(ctx, tx, u, f, now); err != nil {
-		return r, err
-	}
 	into, created, err := makeFolders(ctx, tx, u.Base, u.Folder, u.User, now)
 	if err != nil {
 		return r, err
@@ -80,6 +77,9 @@ func finish(ctx context.Context, p disposal, u upload, f meta.Finish) (r meta.Fi
 	default:
 		r.Replaced = true
 	}
+	if err = storeObject(ctx, tx, u, f, now); err != nil {
+		return r, err
+	}
 	if r.Replaced {
 		err = replace(ctx, p, taken, u, f)
 	} else {
@@ -92,7 +92,10 @@ func finish(ctx context.Context, p disposal, u upload, f meta.Finish) (r meta.Fi
 	if err != nil {
 		return r, err
 	}
-	if r.Entry, err = entry(ctx, tx, taken.ID, meta.ViewerOf(ctx)); err != nil {
+	if !r.Replaced { // all of it is known
+		r.Entry = taken
+		r.Entry.Hash, r.Entry.SHA256, r.Entry.CRC32, r.Entry.Share = f.Hash, f.SHA256, f.CRC32, into.Share
+	} else if r.Entry, err = entry(ctx, tx, taken.ID, meta.ViewerOf(ctx)); err != nil {
 		return r, err
 	}
 	if !r.Replaced || taken.Size < u.Size || p.keep.KeepsVersions() {

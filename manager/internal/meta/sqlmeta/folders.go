@@ -18,6 +18,7 @@ func (s *Store) MakeFolders(ctx context.Context, parent cloud.EntryID, names []s
 	if err != nil {
 		return cloud.Entry{}, nil, fmt.Errorf("make folders: %w", err)
 	}
+	meta.Afterwards(ctx, func() { s.foreseeEntries(created, owner) })
 	return last, created, nil
 }
 
@@ -48,6 +49,7 @@ func makeFolders(ctx context.Context, tx querier, parent cloud.EntryID, names []
 			if err != nil {
 				return cloud.Entry{}, nil, err
 			}
+			next.Share = last.Share // there is none of its own
 			created = append(created, next)
 			if err := tell(ctx, tx, owner, meta.ActivityAdded, next, "", now); err != nil {
 				return cloud.Entry{}, nil, err
@@ -86,11 +88,7 @@ func insertEntry(ctx context.Context, tx querier, e cloud.Entry) (cloud.Entry, e
 	if err != nil {
 		return e, err
 	}
-	w := weight{{sees(e), e.Type}: {files: 1, bytes: e.Size, filesHere: 1}}
-	if e.IsFolder() {
-		w = weight{{by: sees(e)}: {folders: 1, foldersHere: 1}}
-	}
-	return e, spread(ctx, tx, e.Parent, w)
+	return e, spread(ctx, tx, e.Parent, ownWeight(e))
 }
 
 // freeName finds the first free name in place of a taken one. Of entry except,

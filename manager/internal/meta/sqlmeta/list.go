@@ -68,6 +68,7 @@ func (s *Store) List(ctx context.Context, q meta.Query) (page meta.Page, err err
 	if err != nil {
 		return meta.Page{}, fmt.Errorf("list: %w", err)
 	}
+	s.foreseeEntries(page.Entries, q.Viewer)
 	return page, nil
 }
 

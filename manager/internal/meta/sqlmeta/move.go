@@ -18,6 +18,7 @@ func (s *Store) Move(ctx context.Context, id, parent cloud.EntryID, name string,
 	if err != nil {
 		return meta.MoveResult{}, fmt.Errorf("move entry %d: %w", id, err)
 	}
+	meta.Afterwards(ctx, func() { s.foreseeEntries([]cloud.Entry{r.After}, meta.ViewerOf(ctx)) })
 	return r, nil
 }
 
@@ -110,10 +111,17 @@ func move(ctx context.Context, p disposal, id, parent cloud.EntryID, name string
 		return exec(ctx, tx, `UPDATE entries SET parent_id = ?, name = ?, name_key = ?, updated_at = ? WHERE id = ?`,
 			parent, name, meta.FoldName(name), p.now, id)
 	}
-	if err := reweigh(ctx, tx, id, relocate); err != nil {
-		return r, err
+	if parent == r.Before.Parent { // then nothing but this changes
+		r.After = r.Before
+		r.After.Name, r.After.UpdatedAt = name, fromStamp(p.now)
+		err = relocate()
+	} else if err = carry(ctx, tx, r.Before, parent, relocate); err == nil && r.Before.Share == nil {
+		r.After = r.Before
+		r.After.Parent, r.After.Name, r.After.UpdatedAt, r.After.Share = parent, name, fromStamp(p.now), into.Share
+	} else if err == nil { // which of several shares is the best is known to the database
+		r.After, err = entry(ctx, tx, id, viewer)
 	}
-	if r.After, err = entry(ctx, tx, id, viewer); err != nil {
+	if err != nil {
 		return r, err
 	}
 	return r, tellMove(ctx, tx, viewer, r, p.now)

@@ -35,6 +35,11 @@ func accounts(user cloud.UserID) []cloud.UserID {
 // fits is ErrFull if a user, or all together, have more than they may, uploads
 // under way included, but for one. asks is who wants to know.
 func fits(ctx context.Context, tx querier, user, asks cloud.UserID, but cloud.UploadID) error {
+	var bounded bool // most are not, and what they have is not looked at then
+	if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM space s WHERE s.user_id IN (?1, ?2, ?3) AND (s.most_bytes > 0 OR s.most_files > 0))`,
+		meta.Everybody, meta.Others, user).Scan(&bounded); err != nil || !bounded {
+		return err
+	}
 	all, err := quotasOf(ctx, tx, user)
 	if err != nil {
 		return err

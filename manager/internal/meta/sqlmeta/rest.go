@@ -57,21 +57,60 @@ func (e *restEngine) view(ctx context.Context, f func(q querier) error) error {
 	return e.client.View(ctx, e.db, func(c *sql.Conn) error { return f(e.speak(c)) })
 }
 
-// update counts its transactions as postgresEngine does, so that it can find out
-// about one whose last call got no answer. That call may still be on its way then:
-// it finds its number taken back, and does nothing.
 func (e *restEngine) update(ctx context.Context, alone bool, f func(tx querier) error) error {
-	writer, number, done, err := e.turns.take(ctx, alone)
-	if err != nil {
+	t := restTurn{e: e}
+	if err := t.take(ctx, alone); err != nil {
 		return err
 	}
-	defer done()
+	defer t.done()
 	defer e.clock.hold()()
-	mark := e.statement(`INSERT INTO commits (writer, number, at) VALUES (?1, ?2, ?3)
+	return e.client.Update(ctx, e.db, "", t.commit, func(c *sql.Conn) error { return f(e.speak(c)) })
+}
+
+// together takes its turn when something is about to be changed: what is read behind
+// that stays as it is, unless another manager is at work.
+func (e *restEngine) together(ctx context.Context, kind string, f func(context.Context) error) error {
+	t := restTurn{e: e}
+	defer func() {
+		if t.done != nil {
+			t.done()
+		}
+	}()
+	defer e.clock.hold()()
+	var sc scope
+	return e.client.Update(ctx, e.db, kind, t.commit, func(c *sql.Conn) error {
+		return sc.run(ctx, &scoped{q: e.speak(c), change: func(ctx context.Context, _ bool, f func() error) error {
+			if err := t.take(ctx, true); err != nil {
+				return err
+			}
+			return restsql.Part(ctx, c, f)
+		}}, f)
+	})
+}
+
+// restTurn is that of a transaction. They are counted as postgresEngine's are, so
+// that it can be found out about one whose last call got no answer. That call may
+// still be on its way then: it finds its number taken back, and does nothing.
+type restTurn struct {
+	e      *restEngine
+	writer string
+	number int64
+	done   func() // nil until it was taken
+}
+
+// take takes it once.
+func (t *restTurn) take(ctx context.Context, alone bool) (err error) {
+	if t.done == nil {
+		t.writer, t.number, t.done, err = t.e.turns.take(ctx, alone)
+	}
+	return err
+}
+
+func (t *restTurn) commit() restsql.Commit {
+	mark := t.e.statement(`INSERT INTO commits (writer, number, at) VALUES (?1, ?2, ?3)
 		ON CONFLICT (writer) DO UPDATE SET number = excluded.number, at = excluded.at WHERE abs(commits.number) < excluded.number`,
-		writer, number, e.clock.Now().UnixMicro())
-	settle := func(ctx context.Context) error { return e.made(ctx, writer, number) }
-	return e.client.Update(ctx, e.db, mark, settle, func(c *sql.Conn) error { return f(e.speak(c)) })
+		t.writer, t.number, t.e.clock.Now().UnixMicro())
+	return restsql.Commit{Mark: mark, Settle: func(ctx context.Context) (bool, error) { return t.e.made(ctx, t.writer, t.number) }}
 }
 
 func (e *restEngine) statement(text string, args ...any) restsql.Statement {
@@ -83,9 +122,17 @@ func (e *restEngine) statement(text string, args ...any) restsql.Statement {
 	return s
 }
 
-// made is nil if a transaction was made, errCut if it was not, and will not be any
-// more. It comes behind one that is being made, since that has the lock.
-func (e *restEngine) made(ctx context.Context, writer string, number int64) error {
+func (e *restEngine) foresee(query string, args []any, row ...any) {
+	var values []driver.Value
+	for _, v := range plainArgs(row) {
+		values = append(values, driver.Value(v))
+	}
+	e.client.Foresee(e.statement(query, args...), values...)
+}
+
+// made tells whether a transaction was made. If it was not, it will not be any more.
+// It comes behind one that is being made, since that has the lock.
+func (e *restEngine) made(ctx context.Context, writer string, number int64) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	for {
@@ -94,12 +141,10 @@ func (e *restEngine) made(ctx context.Context, writer string, number int64) erro
 			DO UPDATE SET number = CASE WHEN commits.number = ?4 THEN ?4 ELSE ?2 END, at = excluded.at RETURNING number`,
 			writer, -number, e.clock.Now().UnixMicro(), number).Scan(&last)
 		switch {
-		case err == nil && last == number:
-			return nil
 		case err == nil:
-			return errCut
+			return last == number, nil
 		case !e.passing(err): // the client waits between calls that fail
-			return fmt.Errorf("whether a change was made is not known: %w", err)
+			return false, fmt.Errorf("whether a change was made is not known: %w", err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package sqlmeta
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"time"
 
@@ -30,10 +31,13 @@ func (s *Store) Session(ctx context.Context, id string, now time.Time) (t meta.S
 	err = s.query(ctx, func(q querier) error {
 		row := q.QueryRowContext(ctx, `SELECT `+userColumns+`, `+sessionColumns+`
 			FROM sessions t JOIN users u ON u.id = t.user_id
-			WHERE t.id = ? AND t.expires_at > ? AND NOT u.disabled`, id, now.UnixMicro())
+			WHERE t.id = ? AND NOT u.disabled`, id)
 		var created, used, expires int64
 		u, err = scanUser(row, &t.ID, &t.User, &created, &used, &expires, &t.Agent, &t.Address)
 		t.CreatedAt, t.UsedAt, t.ExpiresAt = fromStamp(created), fromStamp(used), fromStamp(expires)
+		if err == nil && expires <= now.UnixMicro() {
+			err = sql.ErrNoRows
+		}
 		return notFound(err, "session")
 	})
 	if err != nil {

@@ -17,11 +17,11 @@ func (s *Store) SetStar(ctx context.Context, user cloud.UserID, id cloud.EntryID
 		if _, err := entry(ctx, tx, id, meta.AnyViewer); err != nil {
 			return err
 		}
-		var n int
-		if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM stars WHERE user_id = ?1`, user).Scan(&n); err != nil {
+		var full bool
+		if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) >= ?2 FROM stars WHERE user_id = ?1`, user, meta.MaxStars).Scan(&full); err != nil {
 			return err
 		}
-		if n >= meta.MaxStars {
+		if full {
 			return cloud.UserErrorf(cloud.ErrInvalid, "nobody can star more than %d entries", meta.MaxStars)
 		}
 		return exec(ctx, tx, `INSERT INTO stars (user_id, entry_id, starred_at) VALUES (?1, ?2, ?3)

@@ -81,6 +81,14 @@ func (w weight) addAll(other weight, sign int64) {
 	}
 }
 
+// ownWeight is what a file, or an empty folder, adds to its folder.
+func ownWeight(e cloud.Entry) weight {
+	if e.IsFolder() {
+		return weight{{by: sees(e)}: {folders: 1, foldersHere: 1}}
+	}
+	return weight{{sees(e), e.Type}: {files: 1, bytes: e.Size, filesHere: 1}}
+}
+
 // weigh gives an entry's folder, and what it adds to that with all below it.
 func weigh(ctx context.Context, q querier, id cloud.EntryID) (parent cloud.EntryID, w weight, err error) {
 	w = weight{}
@@ -123,6 +131,27 @@ func reweigh(ctx context.Context, tx querier, id cloud.EntryID, change func() er
 		return err
 	}
 	return spread(ctx, tx, to, after)
+}
+
+// carry keeps the totals right through a change of an entry's place: what it adds to
+// a folder is the same in another one.
+func carry(ctx context.Context, tx querier, e cloud.Entry, to cloud.EntryID, relocate func() error) error {
+	w, err := ownWeight(e), error(nil)
+	if e.IsFolder() {
+		_, w, err = weigh(ctx, tx, e.ID)
+	}
+	if err != nil {
+		return err
+	}
+	gone := weight{}
+	gone.addAll(w, -1)
+	if err := spread(ctx, tx, e.Parent, gone); err != nil {
+		return err
+	}
+	if err := relocate(); err != nil {
+		return err
+	}
+	return spread(ctx, tx, to, w)
 }
 
 const (
@@ -198,17 +227,20 @@ func (w weight) through(folder cloud.UserID) weight {
 }
 
 // lift takes entries, none of which is in another, out of the totals.
-func lift(ctx context.Context, tx querier, ids []cloud.EntryID) error {
+func lift(ctx context.Context, tx querier, all []cloud.Entry) error {
 	gone := map[cloud.EntryID]weight{}
-	for _, id := range ids {
-		from, w, err := weigh(ctx, tx, id)
-		if err != nil {
-			return err
+	for _, e := range all {
+		w := ownWeight(e)
+		if e.IsFolder() {
+			var err error
+			if _, w, err = weigh(ctx, tx, e.ID); err != nil {
+				return err
+			}
 		}
-		if gone[from] == nil {
-			gone[from] = weight{}
+		if gone[e.Parent] == nil {
+			gone[e.Parent] = weight{}
 		}
-		gone[from].addAll(w, -1)
+		gone[e.Parent].addAll(w, -1)
 	}
 	for _, from := range slices.Sorted(maps.Keys(gone)) {
 		if err := spread(ctx, tx, from, gone[from]); err != nil {

@@ -63,6 +63,9 @@ func (s *Store) CreateUpload(ctx context.Context, u meta.Upload) error {
 	if err != nil {
 		return fmt.Errorf("create upload: %w", err)
 	}
+	meta.Afterwards(ctx, func() {
+		s.foresee(selectProgress, []any{u.ID}, u.User, u.Object[:], size, u.PartSize, meta.UploadRunning)
+	})
 	return nil
 }
 

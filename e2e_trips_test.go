@@ -1,0 +1,140 @@
+//go:build unix
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"discordcloud/pkg/packet"
+	"discordcloud/pkg/pgtest"
+	"discordcloud/pkg/supabasetest"
+)
+
+// What the manager does by itself, and tells other managers, is done whether
+// somebody waits for an answer or not.
+var (
+	behind      = regexp.MustCompile(`\b(?:managers|leases|news)\b`)
+	behindFirst = regexp.MustCompile(`\b(?:jobs|thumbnails|deletions|orphans)\b`)
+)
+
+// trips counts the requests to a Supabase project that an action waits for.
+type trips struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (c *trips) watch(_ string, body []byte) {
+	var call struct {
+		Script struct{ Steps []struct{ Text string } }
+	}
+	if json.Unmarshal(body, &call) != nil {
+		return
+	}
+	var text strings.Builder
+	for i, s := range call.Script.Steps {
+		if behind.MatchString(s.Text) || i == 0 && behindFirst.MatchString(s.Text) {
+			return
+		}
+		fmt.Fprintf(&text, "\n\t%.100s", strings.Join(strings.Fields(s.Text), " "))
+	}
+	if len(call.Script.Steps) == 1 {
+		return // a name for the sockets that are told of a change
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all = append(c.all, text.String())
+}
+
+func (c *trips) take() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := c.all
+	c.all = nil
+	return all
+}
+
+// TestEndToEnd_roundTrips counts the requests that an action of the page waits for
+// where the database is reached over REST, when its like was done before. What reads
+// the changes that it makes takes one more.
+func TestEndToEnd_roundTrips(t *testing.T) {
+	script, err := os.ReadFile("database.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	project := supabasetest.New(t, pgtest.Start(t), "trips")
+	project.Paste(string(script))
+	s := startServe(t, map[string]string{"SUPABASE_URL": project.URL, "SUPABASE_KEY": project.Key})
+	c := setUp(t, s.base)
+	c.servicesReady(3)
+	ctx := withTimeout(t, 2*time.Minute)
+	var bob struct{ User struct{ ID int64 } }
+	c.must(c.do(ctx, "POST", "/api/users", map[string]any{"username": "bob", "password": "another correct horse"}, &bob))
+	up := signIn(t, s.base, adminName, adminPassword) // whose socket is told of changes
+	var count trips
+	const rounds = 4
+	for round := range rounds {
+		data := content{seed: uint64(round), size: 7000}
+		action := func(name string, most int, do func()) {
+			t.Helper()
+			count.take()
+			project.Watch(count.watch)
+			do()
+			project.Watch(nil)
+			calls := count.take()
+			t.Logf("round %d: %s: %d", round, name, len(calls))
+			if round == rounds-1 && len(calls) > most {
+				t.Errorf("%s takes %d requests, want %d at most:%s", name, len(calls), most, strings.Join(calls, "\n"))
+			}
+		}
+		var one struct{ Entry jsonEntry }
+		var some struct{ Entries []jsonEntry }
+		do := func(method, path string, in, out any) func() {
+			return func() { c.must(c.do(ctx, method, path, in, out)) }
+		}
+		at := func(id int64, rest string) string { return fmt.Sprintf("/api/entries/%d%s", id, rest) }
+		folder := fmt.Sprintf("folder %d", round)
+		action("make a folder", 1, do("POST", at(0, "/folders"), map[string]any{"name": folder}, &one))
+		dir := one.Entry.ID
+		action("list the top", 1, do("GET", at(0, "/children"), nil, &some))
+		action("open a new folder", 1, do("GET", at(dir, "/children"), nil, &some))
+		up.connect()
+		up.book(ctx, 4)
+		if _, err := up.upload(ctx, "/"+folder, "first.bin", data, packet.ConflictFail); err != nil {
+			t.Fatal(err)
+		}
+		action("upload a file", 5, func() {
+			if _, err := up.upload(ctx, "/"+folder, "a.bin", data, packet.ConflictFail); err != nil {
+				t.Fatal(err)
+			}
+		})
+		up.conn.Close(1000, "")
+		action("list it when it has changed", 1, do("GET", at(dir, "/children"), nil, &some))
+		id := some.Entries[0].ID
+		action("list it again", 1, do("GET", at(dir, "/children"), nil, &some))
+		action("details", 2, do("GET", at(id, ""), nil, &one))
+		action("size of a folder", 1, do("GET", at(dir, "/sizes"), nil, nil))
+		action("download", 2, func() {
+			if sum, _, err := c.download(ctx, id); err != nil || sum != data.sum(t) {
+				t.Fatal(err)
+			}
+		})
+		action("rename", 1, do("PATCH", at(id, ""), map[string]any{"name": "b.bin"}, &one))
+		action("star", 1, do("PUT", at(id, "/star"), nil, nil))
+		action("share", 2, do("PUT", at(id, fmt.Sprintf("/shares/users/%d", bob.User.ID)), map[string]any{"can_write": false}, nil))
+		action("unshare", 2, do("DELETE", at(id, fmt.Sprintf("/shares/users/%d", bob.User.ID)), nil, nil))
+		action("move", 2, do("POST", "/api/move", map[string]any{"ids": []int64{id}, "parent": 0}, &some))
+		action("search", 2, do("GET", "/api/search?q=b.bin", nil, &some))
+		action("delete", 1, do("POST", "/api/delete", map[string]any{"ids": []int64{id}}, nil))
+		action("trash", 1, do("GET", "/api/trash", nil, nil))
+		action("restore", 3, do("POST", "/api/trash/restore", map[string]any{"ids": []int64{id}}, nil))
+		action("delete a folder", 2, do("POST", "/api/delete", map[string]any{"ids": []int64{dir}}, nil))
+		do("POST", "/api/delete", map[string]any{"ids": []int64{id}}, nil)()
+	}
+}
