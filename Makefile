@@ -14,7 +14,7 @@ PAGE_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.t
 # go test runs a short soak; continuous integration the whole one as well.
 SOAK := $(if $(filter true,$(CI)),soak)
 
-.PHONY: run build page test test-go test-web test-browser screenshots lint vuln bench soak fuzz clean
+.PHONY: run build page test test-go test-web test-browser test-backends backends screenshots lint vuln bench soak fuzz clean
 
 run: build
 	./discord-cloud serve
@@ -32,7 +32,7 @@ web/dist/index.html: web/node_modules/.package-lock.json $(PAGE_SOURCES)
 	cd web && $(NPM) run --silent build
 	@touch $@
 
-test: lint test-go test-web test-browser $(SOAK) vuln
+test: lint test-go test-web test-browser test-backends $(SOAK) vuln
 
 # SQLite is C that was translated to Go, with a memory of its own, and pictures are
 # decoded by one goroutine of a child process: watching those packages for races
@@ -48,6 +48,20 @@ test-web: web/node_modules/.package-lock.json
 
 test-browser: build
 	tools/with-chromium.sh $(NPM) --prefix web run --silent e2e
+
+# The flows of the page and of the packets on other backends than SQLite: see
+# docs/databases.md. Of a test run a few of them are a part, on two managers.
+BACKENDS := bouncer supabase managers
+FLOWS := doors|everySize|names|version1|noiseInDiscord|threeServices|faultsOf|invite|changedWhileRead|thumbnailVersion1|thumbnailService|davLitmus|davCurl|davCadaver|davRclone$$|noSecrets
+PAGES := tests/page.e2e.ts tests/people.e2e.ts tests/uploads.e2e.ts tests/links.e2e.ts tests/browse.e2e.ts
+backends: build
+	set -e; for on in $(BACKENDS); do echo "on $$on:"; \
+		$(GO) run ./tools/backend -on $$on -- $(GO) test . -count=1 -timeout 15m -run 'EndToEnd_($(FLOWS))'; \
+		$(if $(PAGES),tools/with-chromium.sh $(GO) run ./tools/backend -on $$on -- $(NPM) --prefix web run --silent e2e -- $(PAGES);) \
+	done
+
+test-backends:
+	$(MAKE) backends BACKENDS=managers FLOWS='doors|everySize|version1' PAGES=tests/page.e2e.ts
 
 # The pictures of docs/, taken of the page as it is by its own tests.
 screenshots: build

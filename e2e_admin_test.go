@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,12 +20,37 @@ import (
 // command runs one of the binary's commands to its end, with stdin.
 func command(t *testing.T, env map[string]string, stdin string, args ...string) (string, int) {
 	t.Helper()
+	if onBackend() {
+		return commandOnBackend(t, env, stdin, args...)
+	}
 	for k, v := range env {
 		t.Setenv(k, v)
 	}
 	var out, errs bytes.Buffer
 	code := run(args, strings.NewReader(stdin), &out, &errs)
 	return out.String() + errs.String(), code
+}
+
+// onBackend tells that tools/backend has chosen the program.
+func onBackend() bool { return os.Getenv("DISCORD_CLOUD_BIN") != "" }
+
+func commandOnBackend(t *testing.T, env map[string]string, stdin string, args ...string) (string, int) {
+	t.Helper()
+	path, err := builtBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd.Env = []string{"HOME=" + t.TempDir()}
+	for k, v := range env {
+		cmd.Env = append(cmd.Env, k+"="+v)
+	}
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.CombinedOutput()
+	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended {
+		t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
 }
 
 // oneTimeCodes sets them up: the password is not enough from then on.
