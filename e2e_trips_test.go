@@ -21,7 +21,7 @@ import (
 // somebody waits for an answer or not.
 var (
 	behind      = regexp.MustCompile(`\b(?:managers|leases|news)\b`)
-	behindFirst = regexp.MustCompile(`\b(?:jobs|thumbnails|deletions|orphans)\b`)
+	behindFirst = regexp.MustCompile(`\b(?:jobs|thumbnails|deletions|orphans|above \(token)\b`)
 )
 
 // trips counts the requests to a Supabase project that an action waits for.
@@ -38,8 +38,12 @@ func (c *trips) watch(_ string, body []byte) {
 		return
 	}
 	var text strings.Builder
+	first := 0
 	for i, s := range call.Script.Steps {
-		if behind.MatchString(s.Text) || i == 0 && behindFirst.MatchString(s.Text) {
+		if strings.HasPrefix(s.Text, "INSERT INTO commits") {
+			first = i + 1
+		}
+		if behind.MatchString(s.Text) || i == first && behindFirst.MatchString(s.Text) {
 			return
 		}
 		fmt.Fprintf(&text, "\n\t%.100s", strings.Join(strings.Fields(s.Text), " "))
@@ -77,6 +81,9 @@ func TestEndToEnd_roundTrips(t *testing.T) {
 	var bob struct{ User struct{ ID int64 } }
 	c.must(c.do(ctx, "POST", "/api/users", map[string]any{"username": "bob", "password": "another correct horse"}, &bob))
 	up := signIn(t, s.base, adminName, adminPassword) // whose socket is told of changes
+	var made struct{ Password string }
+	c.must(c.do(ctx, "POST", "/api/app-passwords", map[string]any{"name": "trips"}, &made))
+	d := &davServer{serve: s, url: s.base + "/dav/", password: made.Password}
 	var count trips
 	const rounds = 4
 	for round := range rounds {
@@ -136,5 +143,14 @@ func TestEndToEnd_roundTrips(t *testing.T) {
 		action("restore", 3, do("POST", "/api/trash/restore", map[string]any{"ids": []int64{id}}, nil))
 		action("delete a folder", 2, do("POST", "/api/delete", map[string]any{"ids": []int64{dir}}, nil))
 		do("POST", "/api/delete", map[string]any{"ids": []int64{id}}, nil)()
+
+		dav := func(status int, method, path string, body []byte, header ...string) func() {
+			return func() { d.wants(t, status, method, path, body, header...) }
+		}
+		name := fmt.Sprintf("dav%d", round)
+		action("MKCOL", 1, dav(201, "MKCOL", name+"/", nil))
+		dav(201, "PUT", name+"/a.txt", []byte("what is written"))()
+		action("MOVE", 1, dav(201, "MOVE", name+"/a.txt", nil, "Destination", d.url+name+"/b.txt"))
+		action("DELETE", 3, dav(204, "DELETE", name+"/b.txt", nil))
 	}
 }

@@ -48,7 +48,26 @@ func (a *api) serveDAV(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Sign in with your name and an app password, not the password of your account.", http.StatusUnauthorized)
 		return
 	}
-	a.DAV(w, r, who)
+	if !davTogether(r.Method) {
+		a.DAV(w, r, who)
+		return
+	}
+	if err := a.together(w, r, "dav "+r.Method, func(w http.ResponseWriter, r *http.Request) error {
+		a.DAV(w, r, who)
+		return nil
+	}); err != nil {
+		a.writeError(w, r, err)
+	}
+}
+
+// davTogether tells whether all that a method asks of the store is to be one
+// transaction, where the store likes that: it is of those whose answers are short.
+func davTogether(method string) bool {
+	switch method {
+	case http.MethodDelete, "MKCOL", "MOVE", "COPY", "LOCK", "UNLOCK", "PROPPATCH":
+		return true
+	}
+	return false
 }
 
 func (a *api) admitDAV(r *http.Request) (policy.Principal, error) {

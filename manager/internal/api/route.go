@@ -189,7 +189,8 @@ func (a *api) serveRoute(rt *route) http.Handler {
 // answer admits who asks and has the route's handler run.
 func (a *api) answer(q *call, rt *route) error {
 	if rt.together {
-		return a.together(q, rt, func() error {
+		return a.together(q.w, q.r, rt.method+" "+rt.path, func(w http.ResponseWriter, r *http.Request) error {
+			*q = call{w: w, r: r, fs: q.fs, rated: q.rated}
 			err := a.admit(q, rt)
 			if err == nil {
 				err = rt.handle(q)

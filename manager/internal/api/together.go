@@ -8,17 +8,16 @@ import (
 	"net/http"
 )
 
-// together runs answer as one transaction of the store: perhaps several times, of
-// which the last one's answer is sent, once all is durable.
-func (a *api) together(q *call, rt *route, answer func() error) error {
-	w, r := q.w, q.r
+// together runs answer as one transaction of the store, of a kind: perhaps several
+// times, of which the last one's answer is sent, once all is durable.
+func (a *api) together(w http.ResponseWriter, r *http.Request, kind string, answer func(http.ResponseWriter, *http.Request) error) error {
 	body := &kept{from: r.Body}
 	var last *held
-	err := a.FS.Store.Together(r.Context(), rt.method+" "+rt.path, func(ctx context.Context) error {
+	err := a.FS.Store.Together(r.Context(), kind, func(ctx context.Context) error {
 		last = &held{ResponseWriter: w, header: w.Header().Clone()}
-		*q = call{w: last, r: r.WithContext(ctx), fs: q.fs, rated: q.rated}
-		q.r.Body = body.again()
-		return answer()
+		again := r.WithContext(ctx)
+		again.Body = body.again()
+		return answer(last, again)
 	})
 	if err != nil {
 		return err

@@ -221,6 +221,8 @@ func (q *request) fail(err error) {
 		no = &refusal{status: serve.StatusOf(err), text: cloud.TextOf(err)}
 	}
 	switch {
+	case errors.Is(err, meta.ErrAgain):
+		return // nobody gets this answer
 	case q.ctx().Err() != nil:
 		q.log.DebugContext(q.ctx(), "request ended by its sender", "method", q.r.Method)
 	case no.status >= http.StatusInternalServerError && no.status != http.StatusServiceUnavailable && no.status != http.StatusInsufficientStorage:
