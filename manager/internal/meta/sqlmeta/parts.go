@@ -197,20 +197,17 @@ func scanStored(row scanner) (c meta.Stored, err error) {
 	return c, nil
 }
 
-// checkComplete is ErrInvalid unless the chunks of an upload cover its size.
+// checkComplete is ErrInvalid unless the chunks of an upload cover its size, which
+// is never so while that is not known.
 func checkComplete(ctx context.Context, q querier, u upload) error {
-	var (
-		chunks, gaps int
-		end          int64
-	)
-	if err := q.QueryRowContext(ctx, `SELECT COUNT(*), COUNT(*) FILTER (WHERE start <> before), COALESCE(MAX(start + size), 0)
-		FROM (SELECT start, size, COALESCE(LAG(start + size) OVER (ORDER BY start), 0) AS before FROM chunks WHERE object_id = ?) placed`,
-		u.Object[:]).Scan(&chunks, &gaps, &end); err != nil {
+	var complete bool
+	if err := q.QueryRowContext(ctx, `SELECT COUNT(*) > 0 AND COUNT(*) FILTER (WHERE start <> before) = 0 AND COALESCE(MAX(start + size), 0) = ?2
+		FROM (SELECT start, size, COALESCE(LAG(start + size) OVER (ORDER BY start), 0) AS before FROM chunks WHERE object_id = ?1) placed`,
+		u.Object[:], u.Size).Scan(&complete); err != nil {
 		return err
 	}
-	if chunks == 0 || gaps > 0 || end != u.Size { // which is never so while the size is not known
-		return fmt.Errorf("%w: parts are missing: %d chunks with %d gaps reach to %d of %d bytes",
-			cloud.ErrInvalid, chunks, gaps, end, u.Size)
+	if !complete {
+		return fmt.Errorf("%w: parts are missing of %d bytes", cloud.ErrInvalid, u.Size)
 	}
 	return nil
 }
