@@ -61,10 +61,11 @@ func (a *api) serveDAV(w http.ResponseWriter, r *http.Request) {
 }
 
 // davTogether tells whether all that a method asks of the store is to be one
-// transaction, where the store likes that: it is of those whose answers are short.
+// transaction, where the store likes that: it is of those whose answers are short, and
+// that take no longer than one change.
 func davTogether(method string) bool {
 	switch method {
-	case http.MethodDelete, "MKCOL", "MOVE", "COPY", "LOCK", "UNLOCK", "PROPPATCH":
+	case http.MethodDelete, "MKCOL", "MOVE", "LOCK", "UNLOCK", "PROPPATCH":
 		return true
 	}
 	return false

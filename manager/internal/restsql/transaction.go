@@ -129,8 +129,8 @@ type Commit struct {
 }
 
 // Update runs f in a transaction of a kind, "" for those that begin alike: what the
-// last one of the kind has asked for is foreseen. commit is asked for when there is something to be
-// made durable, in each attempt. f may be called several times.
+// last one of the kind has asked for is foreseen. commit is called in each attempt
+// that has something to make durable. f may be called several times.
 func (c *Client) Update(ctx context.Context, db *sql.DB, kind string, commit func() Commit, f func(*sql.Conn) error) error {
 	return c.attempt(ctx, db, kind, f, func(tx *transaction) error {
 		if !tx.writes {
