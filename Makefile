@@ -29,7 +29,7 @@ web/node_modules/.package-lock.json: web/package-lock.json
 	@touch $@
 
 web/dist/index.html: web/node_modules/.package-lock.json $(PAGE_SOURCES)
-	cd web && $(NPM) run --silent build
+	cd web && $(NPM) run --silent build -- --logLevel warn
 	@touch $@
 
 test: lint test-go test-web test-browser test-backends $(SOAK) vuln
