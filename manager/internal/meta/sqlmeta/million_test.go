@@ -103,12 +103,12 @@ func (m *million) fillTree(b *testing.B) {
 		yield([]any{n, parent, name, name, kind, int64(m.user), true, content, int64(size), mime, int64(id * 7919 % 1_000_003), int64(id), int64(id)})
 		return n
 	}
-	m.table(b, "objects", "", []string{"id", "state", "size", "created_at", "finished_at", "state_at"}, func(yield func([]any)) {
+	m.table(b, "objects", "xtnnnn", []string{"id", "state", "size", "created_at", "finished_at", "state_at"}, func(yield func([]any)) {
 		for i := range m.files {
 			yield([]any{objectOf(i), "stored", int64(i % 100_000), int64(0), int64(0), int64(0)})
 		}
 	})
-	m.table(b, "entries", "", []string{"id", "parent_id", "name", "name_key", "kind", "owner_id", "public", "object_id", "size", "type",
+	m.table(b, "entries", "nntttnbxntnnn", []string{"id", "parent_id", "name", "name_key", "kind", "owner_id", "public", "object_id", "size", "type",
 		"updated_at", "created_at", "modified_at"}, func(yield func([]any)) {
 		big := entry(yield, 0, "big", "folder", nil, 0)
 		var lowest []int64

@@ -18,8 +18,12 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// waitingMost is how many statements wait for company.
-const waitingMost = 32
+const (
+	// waitingMost is how many statements wait for company.
+	waitingMost = 32
+	// waitingLong keeps out those that hand over much, in bytes.
+	waitingLong = 64 << 10
+)
 
 // commitName is what the server knows COMMIT by on connections that prepare.
 const commitName = "COMMIT"
@@ -84,10 +88,19 @@ func (p *pipeline) waits(text string, args []any) bool {
 	if p.eager || len(args) > argsCached || strings.Contains(text, ";") {
 		return false
 	}
-	if len(args) > 0 {
-		if _, once := args[0].(pgx.QueryExecMode); once {
+	size := len(text)
+	for _, arg := range args {
+		switch v := arg.(type) {
+		case pgx.QueryExecMode:
 			return false
+		case string:
+			size += len(v)
+		case []byte:
+			size += len(v)
 		}
+	}
+	if size > waitingLong {
+		return false
 	}
 	switch first, _, _ := strings.Cut(text, " "); first {
 	case "INSERT", "UPDATE", "DELETE", "SELECT":

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 
 	"discordcloud/pkg/cloud"
@@ -71,6 +72,10 @@ func testTogether(t *testing.T, s *Store) {
 			t.Errorf("%d rows, %v", n, err)
 		}
 		wait(0)
+		if err := exec(ctx, tx, `UPDATE objects SET type = ? WHERE id = ?`, strings.Repeat("x", waitingLong), objectNamed('a')); err != nil {
+			return err
+		}
+		wait(0) // it is long
 		err = exec(ctx, tx, `UPDATE objects SET size = size + ? WHERE id = ?`, 1, objectNamed('a'))
 		wait(1) // for the COMMIT
 		return err
