@@ -337,7 +337,11 @@ access_log off; client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_
 	through := &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: roots},
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return from.DialContext(ctx, "tcp", "127.0.0.1:"+port)
+			c, err := from.DialContext(ctx, "tcp", "127.0.0.1:"+port)
+			if err != nil {
+				return nil, err
+			}
+			return c, c.(*net.TCPConn).SetReadBuffer(1 << 16) // what is not read is not there
 		},
 	}
 	t.Cleanup(through.CloseIdleConnections)
