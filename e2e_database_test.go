@@ -20,6 +20,7 @@ import (
 
 // The flows that the other tests show on SQLite, on PostgreSQL.
 func TestEndToEnd_postgres(t *testing.T) {
+	t.Parallel()
 	p := pgtest.Start(t)
 	for name, flow := range map[string]func(*testing.T, map[string]string){
 		"version1": version1, "services": threeServices,
@@ -96,6 +97,7 @@ func databaseCrashes(t *testing.T, p *pgtest.Server) {
 // What is in a Supabase project goes into a backup, by that into SQLite, and from
 // there into another project.
 func TestEndToEnd_supabase(t *testing.T) {
+	t.Parallel()
 	p := pgtest.Start(t)
 	script, err := os.ReadFile("database.sql")
 	if err != nil {
@@ -121,7 +123,7 @@ func TestEndToEnd_supabase(t *testing.T) {
 		t.Helper()
 		with := map[string]string{"DATA_DIR": dir, "DATABASE_URL": "", "SUPABASE_URL": "", "SUPABASE_KEY": "", "LOG_LEVEL": "error"}
 		maps.Copy(with, env)
-		out, got := command(t, with, "", append([]string{"admin"}, args...)...)
+		out, got := runBinary(t, with, "", append([]string{"admin"}, args...)...)
 		if got != code || !strings.Contains(out, text) {
 			t.Errorf("%v: exit code %d, want %d with %q in:\n%s", args, got, code, text, out)
 		}
@@ -145,6 +147,7 @@ func TestEndToEnd_supabase(t *testing.T) {
 // A store moves from SQLite to PostgreSQL, and its backup into a third database.
 // What was uploaded before is there each time.
 func TestEndToEnd_moveDatabase(t *testing.T) {
+	t.Parallel()
 	p := pgtest.Start(t)
 	s := startServe(t, nil)
 	c := setUp(t, s.base)
@@ -160,7 +163,7 @@ func TestEndToEnd_moveDatabase(t *testing.T) {
 	want := func(code int, text string, env map[string]string, args ...string) {
 		t.Helper()
 		env["LOG_LEVEL"] = "error"
-		out, got := command(t, env, "", append([]string{"admin"}, args...)...)
+		out, got := runBinary(t, env, "", append([]string{"admin"}, args...)...)
 		if got != code || !strings.Contains(out, text) {
 			t.Errorf("%v: exit code %d, want %d with %q in:\n%s", args, got, code, text, out)
 		}

@@ -28,6 +28,7 @@ func TestEndToEnd_doors(t *testing.T) {
 		doors(t, map[string]string{})
 		return
 	}
+	t.Parallel()
 	t.Run("SQLite", func(t *testing.T) { doors(t, map[string]string{}) })
 	p := pgtest.Start(t)
 	t.Run("PostgreSQL", func(t *testing.T) {
@@ -194,7 +195,7 @@ func doors(t *testing.T, env map[string]string) {
 		t.Errorf("thumbnail after a start: status %d", again.StatusCode)
 	}
 	env["DATA_DIR"], env["LOG_LEVEL"] = s.dir, "error"
-	if out, code := command(t, env, "", "admin", "check"); code != 0 || !strings.Contains(out, "sound") {
+	if out, code := runBinary(t, env, "", "admin", "check"); code != 0 || !strings.Contains(out, "sound") {
 		t.Errorf("check: exit code %d, %s", code, out)
 	}
 }
