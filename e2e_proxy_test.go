@@ -79,7 +79,7 @@ func TestEndToEnd_proxies(t *testing.T) {
 			d.throughDAV(ctx, box, name)
 
 			// The manager behind it dies with a download and an upload under way.
-			film := content{seed: 2, size: 3*partSize + 9}
+			film := content{seed: 2, size: proxiedFilm}
 			r, err := c.begin(ctx, folder, "moved.bin", film.size, packet.ConflictFail)
 			c.must(err)
 			c.must(post(ctx, r, film, 1))
@@ -128,12 +128,16 @@ func TestEndToEnd_proxies(t *testing.T) {
 	}
 }
 
+// proxiedFilm is more than all buffers between a manager and a client who does not
+// read can hold, 4 MiB and the 32 MiB that a kernel gives a proxy's connection.
+const proxiedFilm = 60<<20 + 9
+
 // throughPackets does what the page does.
 func throughPackets(t *testing.T, ctx context.Context, c *client, folder string) {
 	t.Helper()
 	c.connect()
 	c.book(ctx, 4)
-	film := content{seed: 2, size: 3*partSize + 9}
+	film := content{seed: 2, size: proxiedFilm}
 	if _, err := c.upload(ctx, folder, "film.bin", film, packet.ConflictFail); err != nil {
 		t.Fatal(err)
 	}
