@@ -280,6 +280,35 @@ func sendParts(ctx context.Context, r packet.UploadResponse, data content) error
 	return group.Wait()
 }
 
+// resume goes on with an upload that was cut, to its end, and gives what it was told.
+func (c *client) resume(ctx context.Context, r packet.UploadResponse, data content) packet.UploadResponse {
+	c.t.Helper()
+	reply, err := c.call(ctx, packet.UploadResume{UploadID: r.UploadID})
+	c.must(err)
+	again := reply.(packet.UploadResponse)
+	if !again.Accepted {
+		c.t.Fatalf("resumed as %+v", again)
+	}
+	c.must(sendParts(ctx, again, data))
+	_, err = c.outcome(ctx, again)
+	c.must(err)
+	return again
+}
+
+// startWithFile starts the product with one file in it, /a/file.bin.
+func startWithFile(ctx context.Context, t *testing.T, env map[string]string, data content) (*serve, *client) {
+	t.Helper()
+	s := startServe(t, env)
+	c := setUp(t, s.base)
+	c.servicesReady(3)
+	c.connect()
+	c.book(ctx, 1)
+	if _, err := c.upload(ctx, "/a", "file.bin", data, packet.ConflictFail); err != nil {
+		t.Fatal(err)
+	}
+	return s, c
+}
+
 // outcome waits for the end of an upload and gives the name it was saved under.
 func (c *client) outcome(ctx context.Context, r packet.UploadResponse) (string, error) {
 	p, err := c.await(ctx, func(p packet.Packet) bool {

@@ -109,16 +109,9 @@ func TestEndToEnd_supabase(t *testing.T) {
 		return map[string]string{"SUPABASE_URL": s.URL, "SUPABASE_KEY": s.Key}
 	}
 	first, second := project("one"), project("two")
-	s := startServe(t, first)
-	c := setUp(t, s.base)
-	c.servicesReady(3)
-	c.connect()
 	ctx := withTimeout(t, 2*time.Minute)
-	c.book(ctx, 1)
 	data := content{seed: 4, size: 300_000}
-	if _, err := c.upload(ctx, "/a", "file.bin", data, packet.ConflictFail); err != nil {
-		t.Fatal(err)
-	}
+	s, _ := startWithFile(ctx, t, first, data)
 	admin := func(env map[string]string, dir string, code int, text string, args ...string) {
 		t.Helper()
 		with := map[string]string{"DATA_DIR": dir, "DATABASE_URL": "", "SUPABASE_URL": "", "SUPABASE_KEY": "", "LOG_LEVEL": "error"}
@@ -149,16 +142,9 @@ func TestEndToEnd_supabase(t *testing.T) {
 func TestEndToEnd_moveDatabase(t *testing.T) {
 	t.Parallel()
 	p := pgtest.Start(t)
-	s := startServe(t, nil)
-	c := setUp(t, s.base)
-	c.servicesReady(3)
-	c.connect()
 	ctx := withTimeout(t, 2*time.Minute)
-	c.book(ctx, 1)
 	data := content{seed: 3, size: 1 << 20}
-	if _, err := c.upload(ctx, "/a", "file.bin", data, packet.ConflictFail); err != nil {
-		t.Fatal(err)
-	}
+	s, c := startWithFile(ctx, t, nil, data)
 	backup := filepath.Join(t.TempDir(), "backup")
 	want := func(code int, text string, env map[string]string, args ...string) {
 		t.Helper()

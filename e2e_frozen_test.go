@@ -198,15 +198,7 @@ func TestEndToEnd_frozenManager(t *testing.T) {
 		return sql(`SELECT COUNT(*) FROM deletions d, jobs j WHERE d.state = 'missing' AND j.name = 'collector' AND j.state LIKE '%"missing":1%'`) == "1"
 	})
 	deletions := sql(`SELECT * FROM deletions ORDER BY message_id`)
-	reply, err := b.call(ctx, packet.UploadResume{UploadID: r.UploadID})
-	b.must(err)
-	resumed := reply.(packet.UploadResponse)
-	if !resumed.Accepted {
-		t.Fatalf("resumed as %+v", resumed)
-	}
-	b.must(sendParts(ctx, resumed, data))
-	_, err = b.outcome(ctx, resumed)
-	b.must(err)
+	b.resume(ctx, r, data)
 	whole["/frozen/upload.bin"] = data
 	before, job := sql(leases), sql(`SELECT * FROM jobs WHERE name = 'collector'`)
 

@@ -79,15 +79,8 @@ func TestEndToEnd_twoManagers(t *testing.T) {
 	a.must(err)
 	a.must(post(ctx, r, data, 0))
 	k.manager.kill()
-	reply, err := b.call(ctx, packet.UploadResume{UploadID: r.UploadID})
-	b.must(err)
-	again := reply.(packet.UploadResponse)
-	if !again.Accepted || len(again.Confirmed) != 1 {
+	if again := b.resume(ctx, r, data); len(again.Confirmed) != 1 {
 		t.Fatalf("resumed as %+v", again)
-	}
-	b.must(sendParts(ctx, again, data))
-	if _, err := b.outcome(ctx, again); err != nil {
-		t.Fatal(err)
 	}
 	b.verify(ctx, "/killed/moved.bin", data)
 	// Its work in the background goes to the other, and it finds it has when it is back.

@@ -17,7 +17,6 @@ import (
 
 	_ "modernc.org/sqlite" // station
 
-	"discordcloud/pkg/packet"
 	"discordcloud/pkg/pgtest"
 	"discordcloud/pkg/supabasetest"
 )
@@ -162,16 +161,9 @@ func (s *station) fill(t *testing.T, done string, args ...string) {
 func TestEndToEnd_moveKilled(t *testing.T) {
 	t.Parallel()
 	p := pgtest.Start(t)
-	s := startServe(t, nil)
-	c := setUp(t, s.base)
-	c.servicesReady(3)
-	c.connect()
 	ctx := withTimeout(t, 3*time.Minute)
-	c.book(ctx, 1)
 	data := content{seed: 6, size: 300_000}
-	if _, err := c.upload(ctx, "/a", "file.bin", data, packet.ConflictFail); err != nil {
-		t.Fatal(err)
-	}
+	s, _ := startWithFile(ctx, t, nil, data)
 	s.stop()
 	first := &station{name: "the first", place: filepath.Join(s.dir, "discord-cloud.db"), env: map[string]string{"DATA_DIR": s.dir}}
 	db, err := sql.Open("sqlite", first.place)

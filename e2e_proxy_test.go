@@ -109,15 +109,9 @@ func TestEndToEnd_proxies(t *testing.T) {
 			}
 			c.ranges(ctx, e.ID, film, [2]int64{1 << 16, film.size - 1})
 			c.connect()
-			reply, err := c.call(ctx, packet.UploadResume{UploadID: r.UploadID})
-			c.must(err)
-			again := reply.(packet.UploadResponse)
-			if !again.Accepted || len(again.Confirmed) != 1 {
+			if again := c.resume(ctx, r, film); len(again.Confirmed) != 1 {
 				t.Fatalf("resumed as %+v", again)
 			}
-			c.must(sendParts(ctx, again, film))
-			_, err = c.outcome(ctx, again)
-			c.must(err)
 			c.verify(ctx, folder+"/moved.bin", film)
 			managers[dead] = start(all, envs[dead], "manager")
 			managers[dead].healthy(bases[dead])
