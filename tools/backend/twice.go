@@ -26,6 +26,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"discordcloud/tools/internal/rig"
 )
 
 const (
@@ -81,7 +83,7 @@ func serveTwice(ctx context.Context, binary, root, dir string, env []string) (er
 	var bases [2]*url.URL
 	var ports [2]string
 	for i := range bases {
-		if ports[i], err = freePort(); err != nil {
+		if ports[i], err = rig.FreePort(); err != nil {
 			return err
 		}
 		bases[i] = &url.URL{Scheme: "http", Host: "127.0.0.1:" + ports[i]}
@@ -199,7 +201,7 @@ func (s *twice) sandbox() (map[string]string, error) {
 	port, token := setting("SANDBOX_PORT"), setting("SANDBOX_TOKEN")
 	if port == "" {
 		var err error
-		if port, err = freePort(); err != nil {
+		if port, err = rig.FreePort(); err != nil {
 			return nil, err
 		}
 	}
@@ -419,18 +421,9 @@ func (s *twice) port(name string) (string, error) {
 	if !errors.Is(err, os.ErrNotExist) {
 		return string(text), err
 	}
-	port, err := freePort()
+	port, err := rig.FreePort()
 	if err != nil {
 		return "", err
 	}
 	return port, os.WriteFile(path, []byte(port), 0o600)
-}
-
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, errors.Join(err, l.Close())
 }

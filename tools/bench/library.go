@@ -87,7 +87,7 @@ func (w *world) grown(ctx context.Context, name string) (*library, error) {
 
 // begin starts the product and signs in, or sets it up.
 func (l *library) begin(ctx context.Context) error {
-	port, err := freePort()
+	port, err := rig.FreePort()
 	if err != nil {
 		return err
 	}

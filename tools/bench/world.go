@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -90,7 +89,7 @@ func (w *world) prepare(ctx context.Context) error {
 
 // serve starts the product, as a user does, but on the sandbox of ours.
 func (w *world) serve(ctx context.Context, settings ...string) error {
-	port, err := freePort()
+	port, err := rig.FreePort()
 	if err != nil {
 		return err
 	}
@@ -162,15 +161,6 @@ func (w *world) close() {
 	for _, f := range slices.Backward(w.closers) {
 		f()
 	}
-}
-
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, errors.Join(err, l.Close())
 }
 
 // ask asks the sandbox, as its bot.
