@@ -4,7 +4,8 @@
 // inside a transaction.
 //
 // Order of writing: a file entry refers only to an object whose chunks are all
-// stored; every method that returns nil has made its change durable.
+// stored; every method that returns nil has made its change durable, but below
+// Together, which then has when it returns.
 package meta
 
 import (

@@ -36,16 +36,20 @@ type origin struct {
 	value string // as JSON, where of has none
 }
 
-// values are the arguments of a step as JSON.
-func (s *step) values() (all []string) {
+// values are the arguments of a step as JSON, each by itself.
+func (s *step) values() []string {
+	if s.apart != nil {
+		return s.apart
+	}
 	var raw []json.RawMessage
 	if json.Unmarshal(s.Args, &raw) != nil {
 		return nil
 	}
-	for _, v := range raw {
-		all = append(all, string(v))
+	s.apart = make([]string, len(raw))
+	for i, v := range raw {
+		s.apart[i] = string(v)
 	}
-	return all
+	return s.apart
 }
 
 // kindOf is what a transaction is known by.

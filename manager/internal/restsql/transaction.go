@@ -60,9 +60,10 @@ type step struct {
 	Sum   *string         `json:"sum,omitempty"`   // of rows that were used
 	Count *int64          `json:"count,omitempty"` // of rows, where it was used
 
-	key     string // in the memory
-	own     bool   // the transaction has changed a table that it reads
-	nth     int    // of those with its text, from 0
+	apart   []string // see values
+	key     string   // in the memory
+	own     bool     // the transaction has changed a table that it reads
+	nth     int      // of those with its text, from 0
 	writes  bool
 	guessed bool   // and not confirmed yet
 	blind   bool   // without having heard an answer to these arguments
