@@ -1,17 +1,19 @@
 // Package sqlmeta is the manager's database in SQL: in one SQLite file, in
-// PostgreSQL, or in PostgreSQL behind the REST API of Supabase. It keeps the contract of package meta; what rows mean to users is
-// known above it. Tables and statements are the same in all, see dialect.go for
-// the few words that are not.
+// PostgreSQL, or in PostgreSQL behind the REST API of Supabase. It keeps the
+// contract of package meta; what rows mean to users is known above it. Tables and
+// statements are the same in all, see dialect.go for the few words that are not.
 //
 // SQLite is modernc.org/sqlite, without cgo. One connection writes, in immediate
 // transactions; a few read. The file is in WAL mode with synchronous=FULL: with
 // NORMAL a power cut loses changes that had been acknowledged.
 //
 // PostgreSQL 13 or later is spoken to through pgx, in a way that works behind
-// pgbouncer in transaction mode.
+// pgbouncer in transaction mode. Statements whose answers nobody waits for travel
+// with the next one, see pipeline.
 //
 // Over REST only a stored function is a transaction. There is one, which runs the
-// statements of this package, see package restsql.
+// statements of this package, see package restsql; there all calls below a Together
+// are one transaction.
 //
 // Why one table for files and folders: a name is taken once in a folder, over
 // both kinds, and only an index holds that up against two writers at once.
