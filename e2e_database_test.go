@@ -144,7 +144,7 @@ func TestEndToEnd_moveDatabase(t *testing.T) {
 	p := pgtest.Start(t)
 	ctx := withTimeout(t, 2*time.Minute)
 	data := content{seed: 3, size: 1 << 20}
-	s, c := startWithFile(ctx, t, nil, data)
+	s, _ := startWithFile(ctx, t, nil, data)
 	backup := filepath.Join(t.TempDir(), "backup")
 	want := func(code int, text string, env map[string]string, args ...string) {
 		t.Helper()
@@ -175,7 +175,7 @@ func TestEndToEnd_moveDatabase(t *testing.T) {
 	for i, url := range []string{first, second} {
 		s.env["DATABASE_URL"] = url
 		s.again(t)
-		c = signIn(t, s.base, adminName, adminPassword)
+		c := signIn(t, s.base, adminName, adminPassword)
 		c.verify(ctx, "/a/file.bin", data)
 		c.servicesReady(3)
 		c.connect()
