@@ -65,11 +65,9 @@ func (d *Dispatcher) abortRunning(ctx context.Context, u *upload, sl *slot, repl
 		return
 	}
 	u.slot = nil
+	d.pool.free(sl) // before the end is told, which says that it is
 	d.mu.Unlock()
 	d.aborted(ctx, u, reply)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.pool.free(sl)
 }
 
 // aborted records and tells that u is aborted.
