@@ -398,11 +398,13 @@ func (c *client) list(ctx context.Context, path string) map[string]jsonEntry {
 	}
 }
 
-// resumeAll finishes what the server still keeps of this client's uploads.
+// resumeAll finishes what the server still keeps of this client's uploads, and
+// leaves.
 func (c *client) resumeAll(ctx context.Context, attempted, acknowledged map[string]content) int64 {
 	c.t.Helper()
 	c.servicesReady(1)
 	c.connect()
+	defer func() { c.conn.Close(1000, "") }()
 	c.book(ctx, 3)
 	reply, err := c.call(ctx, packet.UploadsRequest{})
 	c.must(err)
