@@ -43,7 +43,7 @@ func (d *Dispatcher) Connect(ctx context.Context, o ClientOptions) *Client {
 	c := &Client{ClientOptions: o, d: d}
 	d.mu.Lock()
 	d.joined++
-	c.holder = &holder{joined: d.joined, change: func(by int) {
+	c.holder = &holder{joined: d.joined, yields: o.Version >= packet.V2, change: func(by int) {
 		c.Send(packet.UploadBookingModify{EffectiveChange: int64(by)})
 	}}
 	d.clients[c] = struct{}{}

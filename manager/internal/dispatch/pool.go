@@ -21,6 +21,7 @@ type holder struct {
 	wants  int
 	has    int
 	joined uint64       // older ones come first
+	yields bool         // it can do with a slot less at any time, as version 2 can
 	change func(by int) // tells the client of a slot more or less; must not block
 }
 
@@ -237,24 +238,55 @@ func (p *pool) lend(s *Service) {
 // more: those with the fewest first, the oldest among them.
 func (p *pool) share() {
 	for {
+		if p.idle(nil) == nil {
+			p.level()
+		}
 		p.serve()
-		s := p.idle(nil)
-		if s == nil {
+		s, h := p.idle(nil), p.poorest()
+		if s == nil || h == nil {
 			return
 		}
-		var poorest *holder
-		for _, h := range p.holders {
-			if h.has < h.wants && (poorest == nil || cmp.Or(cmp.Compare(h.has, poorest.has), cmp.Compare(h.joined, poorest.joined)) < 0) {
-				poorest = h
+		s.holder = h
+		h.has++
+		h.change(+1)
+	}
+}
+
+// level moves idle slots of holders that have many to those that want more and
+// have fewer: who has a long queue does not keep everybody else waiting until its
+// end. It comes before those who wait are served, as a queue always has one that
+// does.
+func (p *pool) level() {
+	for {
+		to := p.poorest()
+		if to == nil {
+			return
+		}
+		var best *slot
+		for _, s := range p.slots {
+			if h := s.holder; !s.busy && h != nil && h.yields && h.has > to.has+1 && (best == nil || h.has > best.holder.has) {
+				best = s
 			}
 		}
-		if poorest == nil {
+		if best == nil {
 			return
 		}
-		s.holder = poorest
-		poorest.has++
-		poorest.change(+1)
+		best.holder.has--
+		best.holder.change(-1)
+		best.holder = to
+		to.has++
+		to.change(+1)
 	}
+}
+
+// poorest is the holder that wants more and has the fewest, nil if none wants more.
+func (p *pool) poorest() (poorest *holder) {
+	for _, h := range p.holders {
+		if h.has < h.wants && (poorest == nil || cmp.Or(cmp.Compare(h.has, poorest.has), cmp.Compare(h.joined, poorest.joined)) < 0) {
+			poorest = h
+		}
+	}
+	return poorest
 }
 
 func (p *pool) serve() {

@@ -48,6 +48,10 @@ func TestPool_Rules(t *testing.T) {
 		"a client that leaves":               {{"+1", [3]int{}}, {"a=1", [3]int{1}}, {"b=1", [3]int{1}}, {"a.", [3]int{1, 1}}},
 		"used elsewhere": {{"+4", [3]int{}}, {"a=3", [3]int{3}}, {"e2", [3]int{2}}, {"b=2", [3]int{2}}, {"e1", [3]int{2, 1}},
 			{"a=0", [3]int{0, 2}}, {"e3", [3]int{0, 1}}, {"e0", [3]int{0, 2}}},
+		"many go to who has few": {{"+4", [3]int{}}, {"a~", [3]int{}}, {"a=4", [3]int{4}}, {"b=3", [3]int{2, 2}}, {"c=1", [3]int{1, 2, 1}},
+			{"c=0", [3]int{2, 2}}},
+		"when they are free": {{"+3", [3]int{}}, {"a~", [3]int{}}, {"a=3", [3]int{3}}, {"a!", [3]int{3}}, {"a!", [3]int{3}}, {"a!", [3]int{3}},
+			{"b=2", [3]int{3}}, {"free", [3]int{2, 1}}, {"free", [3]int{2, 1}}},
 		"used elsewhere, when it is free": {{"+1", [3]int{}}, {"a=1", [3]int{1}}, {"a!", [3]int{1}}, {"e1", [3]int{1}},
 			{"free", [3]int{0}}, {"e0", [3]int{1}}},
 	} {
@@ -79,6 +83,8 @@ func TestPool_Rules(t *testing.T) {
 						t.Fatal(err)
 					}
 					p.add(s, k)
+				case st.do[1] == '~':
+					h.yields = true
 				case st.do[1] == '!':
 					sl := p.take(&h.holder)
 					if sl == nil {
@@ -131,6 +137,7 @@ func TestPool_Model(t *testing.T) {
 			case 3:
 				if len(holders) < 5 {
 					holders = append(holders, join(&p, &n))
+					holders[len(holders)-1].yields = r.IntN(2) == 0
 				}
 			case 4:
 				if len(holders) > 0 {
@@ -246,6 +253,13 @@ func checkPool(t *testing.T, seed uint64, step int, p *pool, holders []*told, bu
 	}
 	if known != 0 {
 		fail("slots are held by nobody's client")
+	}
+	if to := p.poorest(); to != nil {
+		for _, s := range p.slots {
+			if h := s.holder; !s.busy && h != nil && h.yields && h.has > to.has+1 {
+				fail("a client has %d slots, and keeps an idle one from who has %d", h.has, to.has)
+			}
+		}
 	}
 	for _, w := range p.waiting {
 		if p.idle(w.holder) != nil {
