@@ -59,11 +59,22 @@ func (a *Admin) RebuildThumbnails(ctx context.Context) error {
 	if _, err := a.store.RequeueThumbnails(ctx); err != nil {
 		return err
 	}
-	return a.store.Walk(ctx, cloud.Root, meta.AnyViewer, func(_ []string, e cloud.Entry) error {
-		if !thumbs.Worth(e) {
+	var some []cloud.ObjectID
+	queue := func() error {
+		err := a.store.QueueThumbnails(ctx, some, thumbs.PriorityRebuild, thumbs.Decoder)
+		some = some[:0]
+		return err
+	}
+	if err := a.store.Walk(ctx, cloud.Root, meta.AnyViewer, func(_ []string, e cloud.Entry) error {
+		if thumbs.Worth(e) {
+			some = append(some, e.Object)
+		}
+		if len(some) < 500 {
 			return nil
 		}
-		_, err := a.store.QueueThumbnail(ctx, e.Object, thumbs.PriorityRebuild, thumbs.Decoder)
+		return queue()
+	}); err != nil {
 		return err
-	})
+	}
+	return queue()
 }

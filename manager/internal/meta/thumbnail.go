@@ -54,14 +54,15 @@ type ThumbnailJob struct {
 // Thumbnails keeps previews and the queue of those to be made. A thumbnail
 // belongs to an object, not to an entry: copies share it.
 type Thumbnails interface {
-	// QueueThumbnail asks for the thumbnail of a stored object, and gives the
-	// state it is in then. One that is queued keeps the higher priority; one that
-	// has failed is queued again for a decoder newer than the one that failed;
-	// one that is ready stays, and entries that do not know are told.
-	QueueThumbnail(ctx context.Context, object cloud.ObjectID, priority, decoder int) (ThumbnailState, error)
+	// QueueThumbnails asks for the thumbnails of those objects that are stored. One
+	// that is queued keeps the higher priority; one that has failed is queued again
+	// for a decoder newer than the one that failed; one that is ready stays, and
+	// entries that do not know are told.
+	QueueThumbnails(ctx context.Context, objects []cloud.ObjectID, priority, decoder int) error
 	// LeaseThumbnail takes the queued thumbnail of the highest priority whose
-	// time has come, and keeps it from others until the given time. One that has
-	// been leased often enough has failed. ErrNotFound if there is none.
+	// time has come, of several the one whose time came last, and keeps it from
+	// others until the given time. One that would be leased too often has failed
+	// instead. ErrNotFound if there is none.
 	LeaseThumbnail(ctx context.Context, now, until time.Time, attempts int) (ThumbnailJob, error)
 	// ReturnThumbnail gives a leased one back, to be leased again after a time;
 	// uncounted, the attempt is taken back.

@@ -266,9 +266,13 @@ func (t *Thumbs) queueWanted(ctx context.Context) {
 	wanted := t.wanted
 	t.wanted = nil
 	t.mu.Unlock()
+	objects := map[int][]cloud.ObjectID{} // by priority
 	for _, w := range wanted {
-		if _, err := t.Store.QueueThumbnail(ctx, w.object, w.priority, Decoder); err != nil && ctx.Err() == nil && !errors.Is(err, cloud.ErrNotFound) {
-			t.Log.WarnContext(ctx, "thumbnail not queued", "err", err)
+		objects[w.priority] = append(objects[w.priority], w.object)
+	}
+	for priority, some := range objects {
+		if err := t.Store.QueueThumbnails(ctx, some, priority, Decoder); err != nil && ctx.Err() == nil {
+			t.Log.WarnContext(ctx, "thumbnails not queued", "err", err)
 		}
 	}
 }

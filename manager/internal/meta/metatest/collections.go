@@ -90,7 +90,7 @@ var collections = []testcase{
 		preview := meta.Thumbnail{Object: seen.Object, State: meta.ThumbnailReady, Pack: cloud.ObjectID{9}, Chunk: chunkAt(running, 5, 0, 5).Chunk}
 		preview.Chunk.Ref.Message = "6"
 		shows := f.Store.(meta.Thumbnails)
-		must(shows.QueueThumbnail(f.ctx, seen.Object, 0, 0))(f)
+		f.ok(shows.QueueThumbnails(f.ctx, []cloud.ObjectID{seen.Object}, 0, 0))
 		_, _, err := shows.FinishThumbnail(f.ctx, preview)
 		f.ok(err)
 		besides := f.message(ann, "besides", "6")

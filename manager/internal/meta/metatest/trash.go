@@ -15,7 +15,8 @@ var keeping = meta.Retention{Trash: time.Hour, Versions: 3, VersionAge: time.Hou
 func (f *fixture) stored(id cloud.ObjectID) bool {
 	f.Helper()
 	thumbnails := f.Store.(meta.Thumbnails)
-	_, err := thumbnails.QueueThumbnail(f.ctx, id, 0, 0) // which wants a stored one
+	f.ok(thumbnails.QueueThumbnails(f.ctx, []cloud.ObjectID{id}, 0, 0)) // which wants stored ones
+	_, err := thumbnails.Thumbnail(f.ctx, id)
 	f.ok(thumbnails.ForgetThumbnail(f.ctx, id))
 	return err == nil
 }

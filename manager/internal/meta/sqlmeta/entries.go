@@ -95,7 +95,7 @@ func ancestry(ctx context.Context, q querier, ids []cloud.EntryID) (map[cloud.En
 
 // idPlaces are places for some ids, from parameter number first on, and the ids
 // for them. There are as many texts as powers of two: the last id fills up.
-func idPlaces(first int, ids []cloud.EntryID) (places string, args []any) {
+func idPlaces[T any](first int, ids []T) (places string, args []any) {
 	n := 1
 	for n < len(ids) {
 		n *= 2

@@ -2,9 +2,11 @@ package sqlmeta
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"discordcloud/manager/internal/meta"
@@ -51,41 +53,37 @@ func (s *Store) Thumbnail(ctx context.Context, object cloud.ObjectID) (t meta.Th
 	return t, err
 }
 
-// QueueThumbnail implements meta.Thumbnails.
-func (s *Store) QueueThumbnail(ctx context.Context, object cloud.ObjectID, priority, decoder int) (state meta.ThumbnailState, err error) {
-	err = s.update(ctx, func(tx querier) error {
-		t, err := thumbnail(ctx, tx, object)
-		if errors.Is(err, cloud.ErrNotFound) {
-			n, err := changed(ctx, tx, `INSERT INTO thumbnails (object_id, state, priority, due_at)
-				SELECT id, 'queued', ?, ? FROM objects WHERE id = ? AND state = 'stored'`, priority, s.stamp(), object[:])
-			if err == nil && n == 0 {
-				err = fmt.Errorf("object %s: %w", object, cloud.ErrNotFound)
+// QueueThumbnails implements meta.Thumbnails.
+func (s *Store) QueueThumbnails(ctx context.Context, objects []cloud.ObjectID, priority, decoder int) error {
+	for some := range slices.Chunk(objects, askedTogether) {
+		ids := make([][]byte, 0, len(some))
+		for _, id := range some {
+			ids = append(ids, id[:])
+		}
+		err := s.update(ctx, func(tx querier) error {
+			places, args := idPlaces(4, ids)
+			if err := exec(ctx, tx, `INSERT INTO thumbnails (object_id, state, priority, due_at)
+				SELECT o.id, 'queued', ?1, ?2 FROM objects o WHERE o.id IN (`+places+`) AND o.state = 'stored'
+				ON CONFLICT (object_id) DO UPDATE SET state = 'queued', priority = excluded.priority,
+					attempts = CASE thumbnails.state WHEN 'queued' THEN thumbnails.attempts ELSE 0 END,
+					due_at = CASE thumbnails.state WHEN 'queued' THEN thumbnails.due_at ELSE excluded.due_at END
+				WHERE thumbnails.state = 'queued' AND thumbnails.priority < excluded.priority
+					OR thumbnails.state = 'failed' AND thumbnails.decoder < ?3`, append([]any{priority, s.stamp(), decoder}, args...)...); err != nil {
+				return err
 			}
-			state = meta.ThumbnailQueued
-			return err
-		}
+			places, args = idPlaces(1, ids)
+			return exec(ctx, tx, `UPDATE entries SET has_thumbnail = TRUE WHERE NOT has_thumbnail
+				AND object_id IN (SELECT t.object_id FROM thumbnails t WHERE t.state = 'ready' AND t.object_id IN (`+places+`))`, args...)
+		})
 		if err != nil {
-			return err
+			return fmt.Errorf("queue thumbnails: %w", err)
 		}
-		switch state = t.State; {
-		case t.State == meta.ThumbnailQueued:
-			return exec(ctx, tx, `UPDATE thumbnails SET priority = ?1 WHERE object_id = ?2 AND priority < ?1`, priority, object[:])
-		case t.State == meta.ThumbnailFailed && t.Decoder < decoder:
-			state = meta.ThumbnailQueued
-			return exec(ctx, tx, `UPDATE thumbnails SET state = 'queued', attempts = 0, priority = ?, due_at = ? WHERE object_id = ?`,
-				priority, s.stamp(), object[:])
-		case t.State == meta.ThumbnailReady:
-			return exec(ctx, tx, `UPDATE entries SET has_thumbnail = TRUE WHERE object_id = ? AND NOT has_thumbnail`, object[:])
-		}
-		return nil
-	})
-	if err != nil {
-		return "", fmt.Errorf("queue thumbnail: %w", err)
 	}
-	return state, nil
+	return nil
 }
 
-// LeaseThumbnail implements meta.Thumbnails.
+// LeaseThumbnail implements meta.Thumbnails. Of those of one priority the last comes
+// first: somebody looks at it now, and it is the end of an index.
 func (s *Store) LeaseThumbnail(ctx context.Context, now, until time.Time, attempts int) (job meta.ThumbnailJob, err error) {
 	const due = `state = 'queued' AND due_at <= ?`
 	// Most looks find nothing: they need not wait for the writer.
@@ -97,28 +95,36 @@ func (s *Store) LeaseThumbnail(ctx context.Context, now, until time.Time, attemp
 	if err != nil {
 		return meta.ThumbnailJob{}, err
 	}
-	// What has failed for good is recorded although nothing else is found.
+	found := false
 	err = s.update(ctx, func(tx querier) error {
-		return exec(ctx, tx, `UPDATE thumbnails SET state = 'failed', reason = 'no service could make it'
-			WHERE `+due+` AND attempts >= ?`, now.UnixMicro(), attempts)
+		for found = false; ; {
+			var object []byte
+			var id cloud.EntryID
+			err := tx.QueryRowContext(ctx, `SELECT t.object_id, t.attempts + 1, (SELECT MIN(e.id) FROM entries e WHERE e.object_id = t.object_id AND e.trash_id IS NULL)
+				FROM thumbnails t WHERE `+due+` AND EXISTS (SELECT 1 FROM entries e WHERE e.object_id = t.object_id AND e.trash_id IS NULL)
+				ORDER BY t.priority DESC, t.due_at DESC LIMIT 1`, now.UnixMicro()).Scan(&object, &job.Attempt, &id)
+			if errors.Is(err, sql.ErrNoRows) {
+				return nil // what was given up stays so
+			}
+			if err != nil {
+				return err
+			}
+			if job.Attempt > attempts {
+				if err := exec(ctx, tx, `UPDATE thumbnails SET state = 'failed', reason = 'no service could make it' WHERE object_id = ?`, object); err != nil {
+					return err
+				}
+				continue
+			}
+			found = true
+			if job.Entry, err = entry(ctx, tx, id, meta.AnyViewer); err != nil {
+				return err
+			}
+			return exec(ctx, tx, `UPDATE thumbnails SET attempts = attempts + 1, due_at = ? WHERE object_id = ?`, until.UnixMicro(), object)
+		}
 	})
-	if err != nil {
-		return meta.ThumbnailJob{}, fmt.Errorf("give thumbnails up: %w", err)
+	if err == nil && !found {
+		err = fmt.Errorf("thumbnail to make: %w", cloud.ErrNotFound)
 	}
-	err = s.update(ctx, func(tx querier) error {
-		var object []byte
-		var id cloud.EntryID
-		err := tx.QueryRowContext(ctx, `SELECT t.object_id, t.attempts + 1, (SELECT MIN(e.id) FROM entries e WHERE e.object_id = t.object_id AND e.trash_id IS NULL)
-			FROM thumbnails t WHERE `+due+` AND EXISTS (SELECT 1 FROM entries e WHERE e.object_id = t.object_id AND e.trash_id IS NULL)
-			ORDER BY t.priority DESC, t.due_at LIMIT 1`, now.UnixMicro()).Scan(&object, &job.Attempt, &id)
-		if err != nil {
-			return notFound(err, "thumbnail to make")
-		}
-		if job.Entry, err = entry(ctx, tx, id, meta.AnyViewer); err != nil {
-			return err
-		}
-		return exec(ctx, tx, `UPDATE thumbnails SET attempts = attempts + 1, due_at = ? WHERE object_id = ?`, until.UnixMicro(), object)
-	})
 	if err != nil {
 		return meta.ThumbnailJob{}, fmt.Errorf("lease thumbnail: %w", err)
 	}

@@ -36,17 +36,16 @@ func TestThumbnails_queue(t *testing.T) {
 	if _, err := s.LeaseThumbnail(ctx, now, later, 3); !errors.Is(err, cloud.ErrNotFound) {
 		t.Errorf("an empty queue gives %v", err)
 	}
-	if _, err := s.QueueThumbnail(ctx, cloud.ObjectID{9}, 1, 1); !errors.Is(err, cloud.ErrNotFound) {
-		t.Errorf("an object that is not there is queued: %v", err)
+	for priority, objects := range [][]cloud.ObjectID{{{9}, low.Object, high.Object}, {}, {high.Object}, {}} {
+		if err := s.QueueThumbnails(ctx, objects, priority, 1); err != nil {
+			t.Fatal(err)
+		}
 	}
-	for _, e := range []cloud.Entry{low, high, high} {
-		priority := 0
-		if e.ID == high.ID {
-			priority = 5
-		}
-		if state, err := s.QueueThumbnail(ctx, e.Object, priority, 1); err != nil || state != meta.ThumbnailQueued {
-			t.Fatalf("queue: %s, %v", state, err)
-		}
+	if err := s.QueueThumbnails(ctx, []cloud.ObjectID{high.Object}, -1, 1); err != nil {
+		t.Fatal(err)
+	}
+	if th, err := s.Thumbnail(ctx, cloud.ObjectID{9}); !errors.Is(err, cloud.ErrNotFound) {
+		t.Errorf("an object that is not there is queued: %+v, %v", th, err)
 	}
 	job, err := s.LeaseThumbnail(ctx, now, later, 3)
 	if err != nil || job.Entry.ID != high.ID || job.Attempt != 1 {
@@ -77,6 +76,33 @@ func TestThumbnails_queue(t *testing.T) {
 	if th, err := s.Thumbnail(ctx, high.Object); err != nil || th.State != meta.ThumbnailFailed || th.Reason == "" {
 		t.Errorf("given up: %+v, %v", th, err)
 	}
+	// Of many that were asked for together none is left out, and those asked for last come first.
+	first, last := storedFile(t, s, "first"), storedFile(t, s, "last")
+	many := []cloud.ObjectID{first.Object, last.Object}
+	if err := s.update(ctx, func(tx querier) error {
+		for i := range askedTogether {
+			many = append(many, cloud.ObjectID{1, byte(i >> 8), byte(i)})
+			if err := exec(ctx, tx, `INSERT INTO objects (id, state, size, created_at, finished_at, state_at) VALUES (?, 'stored', 3, 1, 1, 1)`, many[i+2][:]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.QueueThumbnails(ctx, many[:1], 2, 1); err != nil {
+		t.Fatal(err)
+	}
+	s.now = func() time.Time { return now.Add(time.Second) }
+	if err := s.QueueThumbnails(ctx, many, 2, 1); err != nil {
+		t.Fatal(err)
+	}
+	if counts, err := s.CountThumbnails(ctx); err != nil || counts[meta.ThumbnailQueued] != int64(len(many)+1) {
+		t.Errorf("queued are %v, %v", counts, err)
+	}
+	if job, err = s.LeaseThumbnail(ctx, later, later, 3); err != nil || job.Entry.ID != last.ID {
+		t.Errorf("the last is not the first: %+v, %v", job, err)
+	}
 }
 
 func TestThumbnails_ends(t *testing.T) {
@@ -84,8 +110,11 @@ func TestThumbnails_ends(t *testing.T) {
 	e := storedFile(t, s, "a")
 	queue := func(decoder int, want meta.ThumbnailState) {
 		t.Helper()
-		if state, err := s.QueueThumbnail(ctx, e.Object, 0, decoder); err != nil || state != want {
-			t.Fatalf("queue for decoder %d: %s, %v, want %s", decoder, state, err, want)
+		if err := s.QueueThumbnails(ctx, []cloud.ObjectID{e.Object}, 0, decoder); err != nil {
+			t.Fatal(err)
+		}
+		if th, err := s.Thumbnail(ctx, e.Object); err != nil || th.State != want {
+			t.Fatalf("queued for decoder %d it is %s, %v, want %s", decoder, th.State, err, want)
 		}
 	}
 	finish := func(th meta.Thumbnail) ([]cloud.Entry, *meta.Thumbnail) {
