@@ -4,6 +4,7 @@ import type { User } from './types';
 
 export type Amount = { files: number; bytes: number };
 export type Account = User & { disabled: boolean; created_at: string; used: Amount; most: Amount; own: boolean; seen_at: string | null };
+export type Accounts = { accounts: Account[]; next: string };
 export type Group = { id: number; name: string };
 export type Standing = 'open' | 'draining' | 'revoked';
 export type KnownService = {
@@ -52,6 +53,7 @@ export type Preview = { messages: number; bytes: number; kept: number; kept_byte
 export type Deletion = { channel: string; message: string; state: string; reason: string; orphan: boolean; attachments: number; bytes: number; due_at: string; ended_at: string | null };
 export type Quotas = { all: { used: Amount; reserved: Amount; most: Amount }; others: Amount };
 export type AuditRecord = { number: number; at: string; action: string; done: boolean; user: { id: number; name: string } | null; address: string; about: string; detail: string };
+export type AuditPage = { records: AuditRecord[]; next: number };
 export type Check = { name: string; ok: boolean; problem: string; detail: string };
 /** How the mail goes, since the start of the server. */
 export type Mail = { configured: false } | { configured: true; server: string; from: string; queued: number; sent: number; failed: number; last_error: string; last_error_at: string | null };
@@ -63,7 +65,7 @@ export type System = {
 };
 
 export const accounts = (c: Client, query: string, after: string, signal?: AbortSignal) =>
-  c.call<{ accounts: Account[]; next: string }>(`/api/accounts?${new URLSearchParams({ query, after, limit: '50' })}`, { signal });
+  c.call<Accounts>(`/api/accounts?${new URLSearchParams({ query, after, limit: '50' })}`, { signal });
 
 export const changeUser = (c: Client, id: number, change: { disabled: boolean } | { administrator: boolean }) =>
   c.call<unknown>(`/api/users/${id}`, { method: 'PATCH', body: change });
@@ -100,8 +102,8 @@ export const storage = (c: Client, signal?: AbortSignal) => c.call<Storage>('/ap
 export const dryRun = (c: Client) => c.call<Preview>('/api/admin/collect');
 export const deletions = (c: Client, state: string, signal?: AbortSignal) => c.call<{ deletions: Deletion[] }>(`/api/admin/deletions?state=${state}&limit=200`, { signal });
 
-export const auditLog = (c: Client, params: URLSearchParams, signal?: AbortSignal) => c.call<{ records: AuditRecord[]; next: number }>(`/api/audit?${params}`, { signal });
-export const verifyLog = (c: Client) => c.call<{ records: number; sum: string; fault: string }>('/api/audit/verify');
+export const auditLog = (c: Client, params: URLSearchParams, signal?: AbortSignal) => c.call<AuditPage>(`/api/audit?${params}`, { signal });
+export const verifyLog = (c: Client, signal?: AbortSignal) => c.call<{ records: number; sum: string; fault: string }>('/api/audit/verify', { signal });
 /** The whole log that is asked for, as a file. */
 export async function exportLog(c: Client, params: URLSearchParams, format: 'csv' | 'jsonl'): Promise<Blob> {
   const all = new URLSearchParams(params);

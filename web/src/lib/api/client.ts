@@ -42,6 +42,11 @@ export function explain(error: unknown): string {
   }
 }
 
+/** As explain, where the only refusal of who asks is that the password that was asked for again is another. */
+export function explainPassword(error: unknown): string {
+  return error instanceof ApiError && error.code === 'unauthenticated' ? t('The current password is wrong.') : explain(error);
+}
+
 function sentence(text: string): string {
   const t = text.trim();
   if (t === '') return '';

@@ -27,6 +27,9 @@ export type Action = 'added' | 'changed' | 'renamed' | 'moved-in' | 'moved-out' 
 /** Something that happened in a folder. */
 export type Deed = { id: number; at: string; user: By; action: Action; folder: number; entry: number; kind: Kind; name: string; old_name?: string };
 
-/** What happened in a folder, the newest first; `before` is the last page's `next`. */
+/** Deeds, the newest first. */
+export type Activity = { activity: Deed[]; next: number };
+
+/** What happened in a folder; `before` is the last page's `next`. */
 export const activity = (c: Client, folder: number, how: { deep: boolean; before: number }, signal?: AbortSignal) =>
-  c.call<{ activity: Deed[]; next: number }>(`/api/entries/${folder}/activity?${new URLSearchParams({ limit: '50', ...(how.deep && { deep: '1' }), ...(how.before && { before: String(how.before) }) })}`, { signal });
+  c.call<Activity>(`/api/entries/${folder}/activity?${new URLSearchParams({ limit: '50', ...(how.deep && { deep: '1' }), ...(how.before && { before: String(how.before) }) })}`, { signal });
