@@ -246,6 +246,7 @@ test('a changed password ends other visits; who signs out has to sign in', async
   await ada.page.getByRole('menuitem', { name: 'Sign out' }).click();
   await ada.signIn(v.server.url, 'ada', 'correct horse');
   await ada.page.getByRole('alert').getByText('Wrong name or password.').waitFor();
+  await vi.waitFor(async () => expect(await ada.page.evaluate(() => document.activeElement?.getAttribute('type'))).toBe('password'), soon); // to be typed again
   ada.expected = undefined;
   await ada.signIn(v.server.url, 'ada', 'better horse');
   await ada.row('film.mp4').waitFor();
