@@ -49,6 +49,16 @@ func CodeOf(err error) string {
 	return "internal"
 }
 
+// KindByCode is the kind of a wire code, nil if there is none of it.
+func KindByCode(code string) error {
+	for _, c := range codes {
+		if c.code == code {
+			return c.kind
+		}
+	}
+	return nil
+}
+
 // KindOf is the sentinel that err is wrapped around, nil for an unclassified
 // error.
 func KindOf(err error) error {

@@ -6,12 +6,6 @@ import (
 	"discordcloud/pkg/cloud"
 )
 
-// kinds are the errors that have a code on the wire.
-var kinds = []error{
-	cloud.ErrNotFound, cloud.ErrExists, cloud.ErrInvalid, cloud.ErrUnauthenticated, cloud.ErrDenied, cloud.ErrTooLarge,
-	cloud.ErrLimited, cloud.ErrCorrupt, cloud.ErrFull, cloud.ErrShutdown, cloud.ErrUnavailable,
-}
-
 // ErrorOf is the packet that tells a peer of err: its code, and of its text
 // only what may be shown.
 func ErrorOf(err error) Error {
@@ -21,10 +15,8 @@ func ErrorOf(err error) Error {
 // Err is the error that the packet tells of. It wraps the kind of its code, or
 // no kind if the code is "internal" or unknown.
 func (e Error) Err() error {
-	for _, kind := range kinds {
-		if cloud.CodeOf(kind) == e.Code {
-			return cloud.UserErrorf(kind, "%s", e.Message)
-		}
+	if kind := cloud.KindByCode(e.Code); kind != nil {
+		return cloud.UserErrorf(kind, "%s", e.Message)
 	}
 	return errors.New(e.Message)
 }

@@ -38,8 +38,9 @@ type UploadResponse struct {
 	RejectionReason string `json:"rejection_reason,omitempty"`
 
 	// Of version 2:
-	Confirmed []Range `json:"confirmed,omitempty"` // chunks that are stored already
-	Size      *int64  `json:"size,omitempty"`      // of the file, in bytes
+	Confirmed     []Range `json:"confirmed,omitempty"`      // chunks that are stored already
+	Size          *int64  `json:"size,omitempty"`           // of the file, in bytes
+	RejectionCode string  `json:"rejection_code,omitempty"` // of cloud.CodeOf
 }
 
 // Range is a run of consecutive numbers: its first and its last, both counted.
@@ -70,6 +71,7 @@ type UploadFinishInfo struct {
 	UploadID     string `json:"upload_id"`
 	RenameTarget string `json:"rename_target,omitempty"` // the name, where it is not the one asked for
 	Reason       string `json:"reason,omitempty"`        // of a failure, to be shown
+	Code         string `json:"code,omitempty"`          // of a failure, as of cloud.CodeOf, where there is one; version 2
 }
 
 // UploadOverwriteRequest asks what to do about a name that is taken.
@@ -196,6 +198,7 @@ var uploadPackets = []spec{
 		text("rejection_reason").optional(),
 		ranges("confirmed").optional().v2(),
 		count("size").optional().v2(),
+		text("rejection_code").optional().v2(),
 	)},
 	{packet: UploadAbortRequest{}, replies: yesOrNo, fields: fields(
 		text("upload_id").as(asUUID),
@@ -214,6 +217,7 @@ var uploadPackets = []spec{
 		text("upload_id").as(asUUID),
 		text("rename_target").optional(),
 		text("reason").optional(),
+		text("code").optional().v2(),
 	)},
 	{packet: UploadOverwriteRequest{}, fields: fields(
 		text("upload_id").as(asUUID),

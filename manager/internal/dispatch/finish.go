@@ -253,5 +253,5 @@ func (d *Dispatcher) fail(ctx context.Context, u *upload, err error) {
 	d.record(ctx, u.ID, meta.UploadFailed, cloud.TextOf(err))
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.end(ctx, u, packet.UploadFinishInfo{Reason: cloud.TextOf(err)})
+	d.end(ctx, u, packet.UploadFinishInfo{Reason: cloud.TextOf(err), Code: cloud.CodeOf(err)})
 }

@@ -130,7 +130,7 @@ func (c *Client) Upload(ctx context.Context, r *Reservation, q Request, reply fu
 func (c *Client) Rejection(name, path string, err error) packet.UploadResponse {
 	return packet.UploadResponse{
 		Name: name, Path: path, UploadID: packet.NewUUID(), ChunkSize: max(1, c.d.partSize()),
-		RejectionReason: cloud.TextOf(err),
+		RejectionReason: cloud.TextOf(err), RejectionCode: cloud.CodeOf(err),
 	}
 }
 

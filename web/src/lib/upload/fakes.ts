@@ -15,6 +15,7 @@ export class FakeManager implements Link {
   taken = new Set<string>();
   /** Why the next uploads are rejected. */
   rejection = '';
+  rejectionCode = 'invalid';
   /** Calls in their order, as "id name". */
   readonly log: string[] = [];
   /** Hashes that were told, by name. */
@@ -99,7 +100,7 @@ export class FakeManager implements Link {
   }
 
   private refused(why: string): Data {
-    return { accepted: false, upload_id: 'none', chunk_size: 1, rejection_reason: why };
+    return { accepted: false, upload_id: 'none', chunk_size: 1, rejection_reason: why, rejection_code: this.rejectionCode };
   }
 
   private begin(name: string, size: number): Data {

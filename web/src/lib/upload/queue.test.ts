@@ -287,6 +287,7 @@ describe('trouble', () => {
     expect(queue.uploads[0]!.state).toEqual({ at: 'failed', message: 'The name is too long.' });
     queue.clear();
     manager.rejection = 'no upload service is connected';
+    manager.rejectionCode = 'unavailable';
     queue.add([file('b', 5)]);
     await vi.waitFor(() => expect(waits).toContain(2_000));
     manager.rejection = '';

@@ -44,7 +44,14 @@ export type QueueOptions = {
 const mostSetbacks = 8;
 
 /** The manager has answered, and refused. */
-class Refusal extends Error {}
+class Refusal extends Error {
+  constructor(
+    message: string,
+    readonly code = '',
+  ) {
+    super(message);
+  }
+}
 
 export class UploadQueue {
   uploads: Upload[] = [];
@@ -521,8 +528,8 @@ export class UploadQueue {
         u.stored = 0;
       }
       this.setBack(u, e.message);
-    } else if (e instanceof Refusal && /\bupload services?\b/.test(e.message)) {
-      this.interrupt(u); // none is there, or all are busy: a matter of time
+    } else if (e instanceof Refusal && e.code === 'unavailable') {
+      this.interrupt(u); // no service is there, or all are busy: a matter of time
       this.rest(u, 2_000 * 2 ** Math.min(u.setbacks, 4));
     } else if (e instanceof PostError ? e.again : e instanceof ApiError && again(e)) {
       this.setBack(u, explain(e));
@@ -551,7 +558,7 @@ function storedOf({ size, chunk_size: partSize, confirmed }: Pending): number {
 }
 
 function accepted(data: Data) {
-  if (data['accepted'] !== true) throw new Refusal(String(data['rejection_reason'] ?? 'the server did not take the upload'));
+  if (data['accepted'] !== true) throw new Refusal(String(data['rejection_reason'] ?? 'the server did not take the upload'), String(data['rejection_code'] ?? ''));
   return {
     id: String(data['upload_id']),
     address: String(data['upload_address'] ?? ''),
