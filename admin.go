@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +28,7 @@ type adminCmd struct {
 	Collect         collectCmd         `cmd:"" help:"Show what is deleted from Discord, try it out, or pause it."`
 }
 
-func (a *app) openAdmin(ctx *runContext) (*manager.Admin, error) {
+func (a *app) openAdmin(ctx context.Context) (*manager.Admin, error) {
 	log, dir, database := a.logger(), a.dataDir(), a.database()
 	if err := a.checked(); err != nil {
 		return nil, err
@@ -36,14 +36,9 @@ func (a *app) openAdmin(ctx *runContext) (*manager.Admin, error) {
 	return manager.OpenAdmin(ctx, dir, database, log)
 }
 
-// password reads one line; a person is told what to type.
+// password asks for one that is to be set.
 func (a *app) password() (string, error) {
-	_, _ = fmt.Fprint(a.stderr, "Password (8 characters or more): ")
-	line, err := bufio.NewReader(io.LimitReader(a.stdin, 4096)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("read the password: %w", err)
-	}
-	return strings.TrimRight(line, "\r\n"), nil
+	return a.terminal.Secret("Password (8 characters or more): ")
 }
 
 type createUserCmd struct {
@@ -52,7 +47,7 @@ type createUserCmd struct {
 }
 
 // Run creates a user, also while the server runs.
-func (c createUserCmd) Run(a *app, ctx *runContext) error {
+func (c createUserCmd) Run(ctx context.Context, a *app) error {
 	admin, err := a.openAdmin(ctx)
 	if err != nil {
 		return err
@@ -73,7 +68,7 @@ type resetPasswordCmd struct {
 }
 
 // Run sets a password, also while the server runs.
-func (c resetPasswordCmd) Run(a *app, ctx *runContext) error {
+func (c resetPasswordCmd) Run(ctx context.Context, a *app) error {
 	admin, err := a.openAdmin(ctx)
 	if err != nil {
 		return err
@@ -97,7 +92,7 @@ type appPasswordCmd struct {
 }
 
 // Run makes an app password, also while the server runs.
-func (c appPasswordCmd) Run(a *app, ctx *runContext) error {
+func (c appPasswordCmd) Run(ctx context.Context, a *app) error {
 	admin, err := a.openAdmin(ctx)
 	if err != nil {
 		return err
@@ -113,7 +108,7 @@ func (c appPasswordCmd) Run(a *app, ctx *runContext) error {
 type usersCmd struct{}
 
 // Run lists the users.
-func (usersCmd) Run(a *app, ctx *runContext) error {
+func (usersCmd) Run(ctx context.Context, a *app) error {
 	admin, err := a.openAdmin(ctx)
 	if err != nil {
 		return err
@@ -142,7 +137,7 @@ type configCmd struct {
 }
 
 // Run prints every setting that serve, manager and services know.
-func (c configCmd) Run(a *app, _ *runContext) error {
+func (c configCmd) Run(_ context.Context, a *app) error {
 	a.declareAll()
 	if c.Markdown {
 		_, err := io.WriteString(a.stdout, a.configTable())
@@ -184,7 +179,7 @@ type auditCmd struct {
 }
 
 // Run verifies the audit log, also while the server runs.
-func (auditCmd) Run(a *app, ctx *runContext) error {
+func (auditCmd) Run(ctx context.Context, a *app) error {
 	admin, err := a.openAdmin(ctx)
 	if err != nil {
 		return err
@@ -203,7 +198,7 @@ func (auditCmd) Run(a *app, ctx *runContext) error {
 type checkCmd struct{}
 
 // Run checks the database, also while the server runs.
-func (checkCmd) Run(a *app, ctx *runContext) error {
+func (checkCmd) Run(ctx context.Context, a *app) error {
 	admin, err := a.openAdmin(ctx)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -12,7 +13,7 @@ type backupCmd struct {
 }
 
 // Run writes a backup, also while the server runs.
-func (c backupCmd) Run(a *app, ctx *runContext) error {
+func (c backupCmd) Run(ctx context.Context, a *app) error {
 	admin, err := a.openAdmin(ctx)
 	if err != nil {
 		return err
@@ -30,7 +31,7 @@ type restoreCmd struct {
 }
 
 // Run fills the database that the configuration names.
-func (c restoreCmd) Run(a *app, ctx *runContext) error {
+func (c restoreCmd) Run(ctx context.Context, a *app) error {
 	log, dir, database := a.logger(), a.dataDir(), a.database()
 	if err := a.checked(); err != nil {
 		return err
@@ -49,7 +50,7 @@ type migrateDatabaseCmd struct {
 }
 
 // Run copies a database into another one.
-func (c migrateDatabaseCmd) Run(a *app, ctx *runContext) error {
+func (c migrateDatabaseCmd) Run(ctx context.Context, a *app) error {
 	log, supabase := a.logger(), a.supabase()
 	if err := a.checked(); err != nil {
 		return err

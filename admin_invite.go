@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -20,7 +21,7 @@ type inviteCmd struct {
 }
 
 // Run makes an invitation, also while the server runs.
-func (c inviteCmd) Run(a *app, ctx *runContext) error {
+func (c inviteCmd) Run(ctx context.Context, a *app) error {
 	return a.printLink(ctx, func(admin *manager.Admin) (string, error) {
 		return admin.Invite(ctx, manager.Invitation{
 			Name: c.Name, Bytes: c.Bytes, Files: c.Files, Groups: c.Group, Uses: c.Uses, Lasts: c.Lasts,
@@ -33,12 +34,12 @@ type resetUserCmd struct {
 }
 
 // Run makes a link for a new password, also while the server runs.
-func (c resetUserCmd) Run(a *app, ctx *runContext) error {
+func (c resetUserCmd) Run(ctx context.Context, a *app) error {
 	return a.printLink(ctx, func(admin *manager.Admin) (string, error) { return admin.ResetLink(ctx, c.Name) })
 }
 
 // printLink prints the address of the page that ends in what f makes.
-func (a *app) printLink(ctx *runContext, f func(*manager.Admin) (string, error)) error {
+func (a *app) printLink(ctx context.Context, f func(*manager.Admin) (string, error)) error {
 	listen := a.listenSettings()
 	base := listen.public
 	if base == "" {
@@ -65,7 +66,7 @@ type mailCmd struct {
 }
 
 // Run sends a mail and says what became of it.
-func (c mailCmd) Run(a *app, ctx *runContext) error {
+func (c mailCmd) Run(ctx context.Context, a *app) error {
 	log, m := a.logger(), a.mail(a.listenSettings().public)
 	if err := a.checked(); err != nil {
 		return err

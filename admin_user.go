@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -18,7 +19,7 @@ type userCmd struct {
 }
 
 // amend runs f beside the database and says what it did.
-func (a *app) amend(ctx *runContext, f func(*manager.Admin) error, format string, args ...any) error {
+func (a *app) amend(ctx context.Context, f func(*manager.Admin) error, format string, args ...any) error {
 	admin, err := a.openAdmin(ctx)
 	if err != nil {
 		return err
@@ -35,7 +36,7 @@ type disableUserCmd struct {
 }
 
 // Run closes an account, also while the server runs.
-func (c disableUserCmd) Run(a *app, ctx *runContext) error {
+func (c disableUserCmd) Run(ctx context.Context, a *app) error {
 	return a.amend(ctx, func(admin *manager.Admin) error { return admin.SetDisabled(ctx, c.Name, true) }, "user %s disabled", c.Name)
 }
 
@@ -44,7 +45,7 @@ type enableUserCmd struct {
 }
 
 // Run opens an account, also while the server runs.
-func (c enableUserCmd) Run(a *app, ctx *runContext) error {
+func (c enableUserCmd) Run(ctx context.Context, a *app) error {
 	return a.amend(ctx, func(admin *manager.Admin) error { return admin.SetDisabled(ctx, c.Name, false) }, "user %s enabled", c.Name)
 }
 
@@ -54,7 +55,7 @@ type roleUserCmd struct {
 }
 
 // Run sets a role, also while the server runs.
-func (c roleUserCmd) Run(a *app, ctx *runContext) error {
+func (c roleUserCmd) Run(ctx context.Context, a *app) error {
 	return a.amend(ctx, func(admin *manager.Admin) error {
 		return admin.SetAdministrator(ctx, c.Name, c.Role == "administrator")
 	}, "%s is %s", c.Name, c.Role)
@@ -65,7 +66,7 @@ type resetFactorsUserCmd struct {
 }
 
 // Run resets second factors, also while the server runs.
-func (c resetFactorsUserCmd) Run(a *app, ctx *runContext) error {
+func (c resetFactorsUserCmd) Run(ctx context.Context, a *app) error {
 	return a.amend(ctx, func(admin *manager.Admin) error { return admin.ResetFactors(ctx, c.Name) },
 		"second factors of %s reset: the password is enough", c.Name)
 }
@@ -77,7 +78,7 @@ type quotaUserCmd struct {
 }
 
 // Run sets a quota, also while the server runs.
-func (c quotaUserCmd) Run(a *app, ctx *runContext) error {
+func (c quotaUserCmd) Run(ctx context.Context, a *app) error {
 	return a.amend(ctx, func(admin *manager.Admin) error { return admin.SetQuota(ctx, c.Name, c.Bytes, c.Files) },
 		"%s may store %d bytes and %d files (0 is no bound)", c.Name, c.Bytes, c.Files)
 }
@@ -89,7 +90,7 @@ type deleteUserCmd struct {
 }
 
 // Run deletes an account, also while the server runs.
-func (c deleteUserCmd) Run(a *app, ctx *runContext) error {
+func (c deleteUserCmd) Run(ctx context.Context, a *app) error {
 	keep := a.retention()
 	return a.amend(ctx, func(admin *manager.Admin) error {
 		return admin.DeleteUser(ctx, c.Name, c.GiveTo, c.Trash, keep)

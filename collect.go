@@ -18,7 +18,7 @@ type collectCmd struct {
 }
 
 // Run works on the database alone, also while the server runs, which deletes.
-func (c collectCmd) Run(a *app, ctx *runContext) error {
+func (c collectCmd) Run(ctx context.Context, a *app) error {
 	settings := a.collect()
 	admin, err := a.openAdmin(ctx)
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"discordcloud/pkg/client/cli"
 	"discordcloud/pkg/cloud"
 	"discordcloud/pkg/config"
 	"discordcloud/services/thumbnail/decode"
@@ -42,17 +43,19 @@ type commands struct {
 	Sandbox sandboxCmd `cmd:"" help:"Run the Discord-compatible sandbox alone."`
 	Admin   adminCmd   `cmd:"" help:"Look after a server: users, configuration, database."`
 	Version versionCmd `cmd:"" help:"Print the version."`
+
+	cli.Commands `embed:""`
 }
 
 // app is what every command gets.
 type app struct {
 	env    *config.Env
 	file   string // the settings file in use, "" if there is none
-	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
 
-	project *project // once it was read
+	project  *project // once it was read
+	terminal *cli.Terminal
 }
 
 func main() {
@@ -70,6 +73,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		kong.Name("discord-cloud"),
 		kong.Description("An encrypted file cloud in Discord attachments."),
 		kong.Writers(stdout, stderr),
+		kong.ExplicitGroups([]kong.Group{{Key: cli.Group, Title: "Your files on a server:"}}),
 		kong.Exit(func(c int) { code = c }),
 		kong.UsageOnError(),
 	)
@@ -87,10 +91,12 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintln(stderr, "discord-cloud:", err)
 		return exitConfig
 	}
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
-	if err := a.load(cmd.EnvFile); err != nil {
-		_, _ = fmt.Fprintln(stderr, "discord-cloud:", err)
-		return exitConfig
+	a := &app{stdout: stdout, stderr: stderr, terminal: &cli.Terminal{In: stdin, Out: stdout, Err: stderr}}
+	if g := command.Selected().Group; g == nil || g.Key != cli.Group { // whose settings are not a server's
+		if err := a.load(cmd.EnvFile); err != nil {
+			_, _ = fmt.Fprintln(stderr, "discord-cloud:", err)
+			return exitConfig
+		}
 	}
 
 	// The first signal drains, the second kills.
@@ -98,7 +104,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 
-	err = command.Run(a, &runContext{ctx})
+	command.BindTo(ctx, (*context.Context)(nil))
+	err = command.Run(a, a.terminal)
 	switch {
 	case err == nil, errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return 0
@@ -118,10 +125,6 @@ func textOf(err error) string {
 	}
 	return err.Error()
 }
-
-// runContext hands the context to commands: kong binds by type, and a bare
-// interface would not do.
-type runContext struct{ context.Context }
 
 // configError is a problem that the operator mends by changing settings.
 type configError struct{ err error }

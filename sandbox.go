@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -15,7 +16,7 @@ type sandboxCmd struct {
 }
 
 // Run is the sandbox alone, for tests and for authors of bots.
-func (c sandboxCmd) Run(a *app, ctx *runContext) error {
+func (c sandboxCmd) Run(ctx context.Context, a *app) error {
 	log := a.logger()
 	dir, box := a.dataDir(), a.sandboxSettings()
 	if err := a.checked(); err != nil {

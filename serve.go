@@ -27,7 +27,7 @@ type serveCmd struct{}
 
 // Run is everything in one process: the sandbox where no bot is given, the
 // manager, and upload services that dial it as separate ones would.
-func (serveCmd) Run(a *app, ctx *runContext) error {
+func (serveCmd) Run(ctx context.Context, a *app) error {
 	log := a.logger()
 	dir, database := a.dataDir(), a.database()
 	listen, secrets, dis, box, read := a.listenSettings(), a.secretSettings(), a.discordSettings(), a.sandboxSettings(), a.readSettings()
@@ -144,7 +144,7 @@ func (a *app) needSomeSecrets(s secretSettings) {
 type managerCmd struct{}
 
 // Run is a manager alone; every secret must be given.
-func (managerCmd) Run(a *app, ctx *runContext) error {
+func (managerCmd) Run(ctx context.Context, a *app) error {
 	log := a.logger()
 	dir, database := a.dataDir(), a.database()
 	listen, secrets, dis, read := a.listenSettings(), a.secretSettings(), a.discordSettings(), a.readSettings()

@@ -22,7 +22,7 @@ type uploadServiceCmd struct{}
 
 // Run is one upload service: an endpoint for parts, and a connection to the
 // manager that tells it everything else.
-func (uploadServiceCmd) Run(a *app, ctx *runContext) error {
+func (uploadServiceCmd) Run(ctx context.Context, a *app) error {
 	log := a.logger()
 	own := a.serviceSettings()
 	password := a.env.Secret("SERVICE_PASSWORD", "shared by the manager and its services")

@@ -20,7 +20,7 @@ const decodeCommand = "thumbnail-decode"
 type thumbnailServiceCmd struct{}
 
 // Run is one thumbnail service. Nobody calls it: it has no address.
-func (thumbnailServiceCmd) Run(a *app, ctx *runContext) error {
+func (thumbnailServiceCmd) Run(ctx context.Context, a *app) error {
 	log := a.logger()
 	own := a.serviceSettings()
 	password := a.env.Secret("SERVICE_PASSWORD", "shared by the manager and its services")
@@ -82,7 +82,7 @@ type thumbnailsCmd struct {
 }
 
 // Run shows or refills the queue, also while the server runs.
-func (c thumbnailsCmd) Run(a *app, ctx *runContext) error {
+func (c thumbnailsCmd) Run(ctx context.Context, a *app) error {
 	admin, err := a.openAdmin(ctx)
 	if err != nil {
 		return err
