@@ -62,8 +62,9 @@ func (s *Store) QueueThumbnails(ctx context.Context, objects []cloud.ObjectID, p
 		}
 		err := s.update(ctx, func(tx querier) error {
 			places, args := idPlaces(4, ids)
+			// IS TRUE keeps SQLite from reading all that is stored, off the index of states.
 			if err := exec(ctx, tx, `INSERT INTO thumbnails (object_id, state, priority, due_at)
-				SELECT o.id, 'queued', ?1, ?2 FROM objects o WHERE o.id IN (`+places+`) AND o.state = 'stored'
+				SELECT o.id, 'queued', ?1, ?2 FROM objects o WHERE o.id IN (`+places+`) AND (o.state = 'stored') IS TRUE
 				ON CONFLICT (object_id) DO UPDATE SET state = 'queued', priority = excluded.priority,
 					attempts = CASE thumbnails.state WHEN 'queued' THEN thumbnails.attempts ELSE 0 END,
 					due_at = CASE thumbnails.state WHEN 'queued' THEN thumbnails.due_at ELSE excluded.due_at END
@@ -72,8 +73,8 @@ func (s *Store) QueueThumbnails(ctx context.Context, objects []cloud.ObjectID, p
 				return err
 			}
 			places, args = idPlaces(1, ids)
-			return exec(ctx, tx, `UPDATE entries SET has_thumbnail = TRUE WHERE NOT has_thumbnail
-				AND object_id IN (SELECT t.object_id FROM thumbnails t WHERE t.state = 'ready' AND t.object_id IN (`+places+`))`, args...)
+			return exec(ctx, tx, `UPDATE entries SET has_thumbnail = TRUE WHERE object_id IN (`+places+`) AND NOT has_thumbnail
+				AND EXISTS (SELECT 1 FROM thumbnails t WHERE t.object_id = entries.object_id AND t.state = 'ready')`, args...)
 		})
 		if err != nil {
 			return fmt.Errorf("queue thumbnails: %w", err)
