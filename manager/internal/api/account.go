@@ -228,7 +228,7 @@ func (a *api) issueTicket(q *call) error {
 			return err
 		}
 	}
-	t, err := a.Auth.IssueTicket(q.who, in.Purpose, entry)
+	t, err := a.Auth.IssueTicket(q.ctx(), q.who, in.Purpose, entry)
 	if err != nil {
 		return err
 	}

@@ -414,10 +414,10 @@ func (w *world) cell(t *testing.T, rt api.RouteFacts, kind string, sample func(s
 	var who policy.Principal // as the policy should be asked
 	var ticket string
 	issue := func(id cloud.EntryID) {
-		tk, err := w.auth.IssueTicket(owner.Principal, auth.Download, id)
+		tk, err := w.auth.IssueTicket(t.Context(), owner.Principal, auth.Download, id)
 		if errors.Is(err, cloud.ErrLimited) {
 			w.pass(2 * time.Minute) // in which those of the cells before end
-			tk, err = w.auth.IssueTicket(owner.Principal, auth.Download, id)
+			tk, err = w.auth.IssueTicket(t.Context(), owner.Principal, auth.Download, id)
 		}
 		if err != nil {
 			t.Fatal(err)

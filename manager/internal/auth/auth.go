@@ -44,6 +44,7 @@ type Store interface {
 	meta.Invitations
 	meta.Reach
 	meta.Identities
+	meta.Tickets
 }
 
 // Options are what a Service stands on. Store and Bus are needed.
@@ -54,8 +55,8 @@ type Options struct {
 	Bus     *event.Bus      // told when sessions end
 	Ring    crypt.Ring      // seals the texts of links and what proves a second factor; without it there are none
 
-	// Shared keeps limits and tickets together with other managers, nil without.
-	Shared SharedStore
+	// Shared keeps limits together with other managers, nil without.
+	Shared meta.Guesses
 
 	Now  func() time.Time // nil is time.Now
 	Hash HashParams       // zero is 64 MiB, 3 passes, 1 lane
@@ -104,7 +105,6 @@ type Service struct {
 	flows     flows
 
 	touching sync.Map // ids of sessions that are being touched
-	tickets  tickets
 	shared   *sharing // nil without other managers
 }
 
@@ -132,7 +132,6 @@ func New(o Options) *Service {
 		s.max = 90 * 24 * time.Hour
 	}
 	s.limits = newLimits()
-	s.tickets.byHash = map[[32]byte]*ticket{}
 	s.flows.byState = map[string]flow{}
 	if o.Shared != nil {
 		s.shared = &sharing{store: o.Shared, log: s.log}
@@ -163,17 +162,16 @@ func (s *Service) Run(ctx context.Context) error {
 
 func (s *Service) expire(ctx context.Context) {
 	now := s.now()
-	err := errors.Join(s.store.ExpireSessions(ctx, now), s.store.ExpireChallenges(ctx, now), s.store.ExpireReach(ctx, now))
+	err := errors.Join(s.store.ExpireSessions(ctx, now), s.store.ExpireChallenges(ctx, now), s.store.ExpireReach(ctx, now), s.store.ExpireTickets(ctx, now))
 	if err != nil && ctx.Err() == nil {
 		// They are void all the same; the next round removes them.
-		s.log.WarnContext(ctx, "expired sessions and links not removed", "err", err)
+		s.log.WarnContext(ctx, "expired sessions, links and tickets not removed", "err", err)
 	}
 	if s.shared != nil {
-		if err := s.shared.expire(ctx, now); err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "old attempts and tickets not removed", "err", err)
+		if err := s.shared.store.ExpireAttempts(ctx, now); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "old attempts not removed", "err", err)
 		}
 	}
-	s.tickets.purge(now)
 	s.flows.purge(now)
 }
 

@@ -4,25 +4,16 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
 	"discordcloud/manager/internal/meta"
-	"discordcloud/pkg/cloud"
 )
 
-// SharedStore keeps what managers on one database count and hand out together.
-type SharedStore interface {
-	meta.Guesses
-	meta.Tickets
-}
-
-// sharing has limits counted, and tickets kept, with other managers. A database
-// that is away makes limits count by themselves, and hands out no ticket.
+// sharing has limits counted with other managers. Without the database they count
+// by themselves.
 type sharing struct {
-	store SharedStore
+	store meta.Guesses
 	log   *slog.Logger
 }
 
@@ -96,30 +87,4 @@ func (s *sharing) note(err error) {
 	if err != nil {
 		s.log.Warn("attempts not counted with other managers", "err", err)
 	}
-}
-
-// issue keeps a ticket.
-func (s *sharing) issue(text string, t *ticket, now time.Time, most int) error {
-	ctx, cancel := s.context()
-	defer cancel()
-	return s.store.AddTicket(ctx, meta.Ticket{
-		Sum: sha256.Sum256([]byte(text)), Purpose: string(t.purpose), User: t.user, Session: t.session, Entry: t.entry, ExpiresAt: t.expires,
-	}, now, most)
-}
-
-// use is tickets', with others.
-func (s *sharing) use(ctx context.Context, text string, purpose Purpose, now time.Time) (ticket, error) {
-	row, err := s.store.UseTicket(ctx, sha256.Sum256([]byte(text)), string(purpose), now, purpose == Socket, now.Add(ticketAfter))
-	if errors.Is(err, cloud.ErrNotFound) {
-		return ticket{}, fmt.Errorf("ticket: %w", cloud.ErrUnauthenticated)
-	}
-	if err != nil {
-		return ticket{}, fmt.Errorf("ticket: %w", err)
-	}
-	return ticket{purpose: purpose, user: row.User, session: row.Session, entry: row.Entry, expires: row.ExpiresAt, used: true}, nil
-}
-
-// expire removes what counts no more.
-func (s *sharing) expire(ctx context.Context, now time.Time) error {
-	return errors.Join(s.store.ExpireAttempts(ctx, now), s.store.ExpireTickets(ctx, now))
 }

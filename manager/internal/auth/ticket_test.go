@@ -7,13 +7,14 @@ import (
 	"discordcloud/manager/internal/auth"
 	"discordcloud/manager/internal/policy"
 	"discordcloud/pkg/cloud"
+	"discordcloud/pkg/crypt"
 )
 
 func TestTicket_Download(t *testing.T) {
 	w := open(t)
 	u := w.first(t)
 	_, ada := w.signIn(t, "ada")
-	ticket, err := w.IssueTicket(ada, auth.Download, 7)
+	ticket, err := w.IssueTicket(t.Context(), ada, auth.Download, 7)
 	if err != nil || len(ticket.Text) < 32 || ticket.ExpiresAt.Sub(w.clock()) != time.Minute {
 		t.Fatalf("IssueTicket = %+v, %v", ticket, err)
 	}
@@ -34,12 +35,13 @@ func TestTicket_Download(t *testing.T) {
 		if err := redeem(); err != nil {
 			t.Fatal(err)
 		}
+		w.Service = w.service(auth.Options{Hash: cheap, Ring: crypt.Ring{{1}}}) // a restart
 		w.pass(3 * time.Hour)
 	}
 	w.pass(3 * time.Hour)
 	mustBe(t, redeem(), cloud.ErrUnauthenticated)
 
-	late, err := w.IssueTicket(ada, auth.Download, 7)
+	late, err := w.IssueTicket(t.Context(), ada, auth.Download, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +49,7 @@ func TestTicket_Download(t *testing.T) {
 	_, err = w.RedeemTicket(t.Context(), late.Text, auth.Download)
 	mustBe(t, err, cloud.ErrUnauthenticated)
 
-	ticket, err = w.IssueTicket(ada, auth.Download, 7)
+	ticket, err = w.IssueTicket(t.Context(), ada, auth.Download, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +66,7 @@ func TestTicket_Socket(t *testing.T) {
 	w := open(t)
 	w.first(t)
 	_, ada := w.signIn(t, "ada")
-	ticket, err := w.IssueTicket(ada, auth.Socket, 0)
+	ticket, err := w.IssueTicket(t.Context(), ada, auth.Socket, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,20 +83,20 @@ func TestTicket_Refused(t *testing.T) {
 	w.first(t)
 	_, ada := w.signIn(t, "ada")
 	for _, who := range []policy.Principal{{}, {Role: policy.TicketHolder, User: ada.User, Session: ada.Session}, {Role: policy.UploadService}, {Role: policy.User, User: ada.User}} {
-		_, err := w.IssueTicket(who, auth.Download, 1)
+		_, err := w.IssueTicket(t.Context(), who, auth.Download, 1)
 		mustBe(t, err, cloud.ErrDenied)
 	}
-	_, err := w.IssueTicket(ada, "other", 1)
+	_, err := w.IssueTicket(t.Context(), ada, "other", 1)
 	mustBe(t, err, cloud.ErrInvalid)
 	for range 256 {
-		if _, err := w.IssueTicket(ada, auth.Download, 1); err != nil {
+		if _, err := w.IssueTicket(t.Context(), ada, auth.Download, 1); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, err = w.IssueTicket(ada, auth.Download, 1)
+	_, err = w.IssueTicket(t.Context(), ada, auth.Download, 1)
 	mustBe(t, err, cloud.ErrLimited)
 	w.pass(2 * time.Minute)
-	if _, err := w.IssueTicket(ada, auth.Download, 1); err != nil {
+	if _, err := w.IssueTicket(t.Context(), ada, auth.Download, 1); err != nil {
 		t.Errorf("after the others expired: %v", err)
 	}
 }

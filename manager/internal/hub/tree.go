@@ -181,7 +181,7 @@ func (c *client) thumbnail(ctx context.Context, m packet.Message, p packet.Thumb
 			return nil
 		}
 	}
-	ticket, err := c.hub.Auth.IssueTicket(c.who, auth.Download, e.ID)
+	ticket, err := c.hub.Auth.IssueTicket(ctx, c.who, auth.Download, e.ID)
 	if err != nil {
 		return err
 	}

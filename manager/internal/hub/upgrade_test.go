@@ -51,7 +51,7 @@ func TestUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	ticket := func(purpose auth.Purpose) string {
-		k, err := w.auth.IssueTicket(u.Principal, purpose, 0)
+		k, err := w.auth.IssueTicket(t.Context(), u.Principal, purpose, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -186,7 +186,7 @@ func (w *world) v1(u user) *wire { return w.dial(packet.V1, "type=client&key="+u
 // v2 connects a client of version 2.
 func (w *world) v2(u user) *wire {
 	w.t.Helper()
-	ticket, err := w.auth.IssueTicket(u.Principal, auth.Socket, 0)
+	ticket, err := w.auth.IssueTicket(w.t.Context(), u.Principal, auth.Socket, 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -109,7 +109,7 @@ type Ticket struct {
 	Used      bool
 }
 
-// Tickets keeps tickets for several managers.
+// Tickets keeps tickets.
 type Tickets interface {
 	// AddTicket adds one. If its session has most of them, the used one that ends
 	// first goes; ErrLimited if none was used.
