@@ -5,7 +5,7 @@
 //
 //	go run ./tools/backend -on managers -- npm --prefix web run e2e -- tests/page.e2e.ts
 //
-// The command is given DISCORD_CLOUD_BIN, a program that takes the arguments and
+// The command is given DISCORD_CLOUD_ON, the backend, and DISCORD_CLOUD_BIN, a program that takes the arguments and
 // settings of discord-cloud and keeps what belongs to a DATA_DIR in a database of
 // its own: of a PostgreSQL, behind pgbouncer, or of a stand-in for Supabase. On
 // "managers" what would serve in one process is two managers on one PostgreSQL, with
@@ -106,7 +106,7 @@ func hosted(ctx context.Context, on string, command []string) (err error) {
 		return err
 	}
 	c := exec.CommandContext(ctx, command[0], command[1:]...)
-	c.Env = append(os.Environ(), "DISCORD_CLOUD_BIN="+program)
+	c.Env = append(os.Environ(), "DISCORD_CLOUD_BIN="+program, "DISCORD_CLOUD_ON="+on)
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
 	return c.Run()

@@ -39,7 +39,8 @@ const (
 )
 
 // twice is what serves in place of one process: two managers, and all beside them
-// as processes of their own.
+// as processes of their own. A manager that is killed is started again; it says so
+// with the number of its process, by which tests kill it.
 type twice struct {
 	ctx               context.Context
 	binary, root, dir string
@@ -64,6 +65,8 @@ type part struct {
 
 // serveTwice serves until ctx ends.
 func serveTwice(ctx context.Context, binary, root, dir string, env []string) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	runtime.LockOSThread() // who dies with this process dies with the thread that started it
 	s := &twice{ctx: ctx, binary: binary, root: root, dir: dir, env: env}
 	keys, err := s.keys()
@@ -101,6 +104,9 @@ func serveTwice(ctx context.Context, binary, root, dir string, env []string) (er
 		if err == nil {
 			err = s.healthy(p, bases[i])
 		}
+		if err == nil {
+			fmt.Printf("%s is process %d\n", p.name, p.cmd.Process.Pid)
+		}
 		return p, err
 	}
 	first, err := manager(0)
@@ -114,15 +120,16 @@ func serveTwice(ctx context.Context, binary, root, dir string, env []string) (er
 	if err := first.says("service connected", services); err != nil {
 		return err
 	}
-	var both atomic.Bool
+	var up [2]atomic.Bool
+	up[0].Store(true)
 	var turn atomic.Int64
 	server := &http.Server{Handler: &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
-			to := bases[0]
-			if both.Load() {
-				to = bases[turn.Add(1)%2]
+			to := turn.Add(1) % 2
+			if !up[to].Load() {
+				to = 1 - to
 			}
-			r.SetURL(to)
+			r.SetURL(bases[to])
 			r.Out.Host = r.In.Host
 			for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} { // as if nothing were between
 				if said, ok := r.In.Header[name]; ok {
@@ -148,12 +155,49 @@ func serveTwice(ctx context.Context, binary, root, dir string, env []string) (er
 	if err != nil {
 		return err
 	}
-	both.Store(true)
+	up[1].Store(true)
+	var keepers sync.WaitGroup
+	defer keepers.Wait()
+	for i, p := range []*part{first, second} {
+		keepers.Go(func() {
+			if err := keep(ctx, p, &up[i], func() (*part, error) { return manager(i) }); err != nil {
+				cancel(err)
+			}
+		})
+	}
 	select {
 	case <-ctx.Done():
+		if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+			return err
+		}
 		return nil
 	case err := <-served:
+		cancel(err)
 		return err
+	}
+}
+
+// keep starts a manager again whenever it was killed, until ctx ends. That it ends
+// by itself is a failure.
+func keep(ctx context.Context, p *part, up *atomic.Bool, start func() (*part, error)) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.ended:
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
+			return fmt.Errorf("%s has ended: %v", p.name, p.cmd.ProcessState)
+		}
+		up.Store(false)
+		var err error
+		if p, err = start(); err != nil {
+			return err
+		}
+		up.Store(true)
 	}
 }
 

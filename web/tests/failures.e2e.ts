@@ -1,6 +1,6 @@
 /** What the page shows while it waits, and where something fails: in words, with a way on. */
 import { beforeAll, expect, test, vi } from 'vitest';
-import { pdf, png, zip } from './samples';
+import { pdf, png, wav, zip } from './samples';
 import { password, soon, visit } from './visit';
 import { Visitor } from './visitor';
 
@@ -45,9 +45,9 @@ test('who waits for the server is told so', async () => {
     await ada.page.getByRole('status').getByText('Connecting…').waitFor();
   });
   await v.setUp();
-  const samples = { 'notes.txt': 'words', 'dawn.png': png(60, 40), 'paper.pdf': pdf(['One']), 'sources.zip': zip({ a: 'a' }), 'plan.md': '# Plan', 'main.go': 'package main' };
+  const samples = { 'notes.txt': 'words', 'dawn.png': png(60, 40), 'paper.pdf': pdf(['One']), 'sources.zip': zip({ a: 'a' }), 'plan.md': '# Plan', 'main.go': 'package main', 'tone.wav': wav(2) };
   await ada.pick(Object.entries(samples).map(([name, content]) => ({ name, mimeType: '', buffer: Buffer.from(content) })));
-  await ada.finished('6 uploads').waitFor();
+  await ada.finished('7 uploads').waitFor();
   await ada.button('Clear uploads').click();
   await ada.api('POST', '/api/entries/0/folders', { name: 'papers' });
   await ada.row('papers').waitFor();
@@ -119,6 +119,18 @@ test('what is looked at says when it does not come', async () => {
   ada.expected = /Service Worker registration blocked|status of 404/;
   await ada.page.goto(`${v.server.url}/files?view=gone.txt`);
   await alert('gone.txt', /not there|not found/i);
+  await ada.page.keyboard.press('Escape');
+});
+
+test('what plays waits for the server, and says so', async () => {
+  ada.expected = /Service Worker registration blocked|ERR_CONNECTION_REFUSED/;
+  await ada.page.route(/\/content/, (route) => route.abort('connectionrefused'));
+  await ada.row('tone.wav').dblclick();
+  const tone = ada.page.getByRole('dialog', { name: 'tone.wav' });
+  await tone.getByRole('status').getByText('The connection is lost.').waitFor();
+  await ada.page.unroute(/\/content/);
+  await vi.waitFor(async () => expect(await tone.locator('audio').evaluate((a: HTMLAudioElement) => a.duration)).toBe(2), soon);
+  expect(await tone.getByRole('status').textContent()).toBe('');
   await ada.page.keyboard.press('Escape');
 });
 

@@ -53,6 +53,20 @@ export class Server {
     }
   }
 
+  /** Kills one of two managers after the other, each when the one before is back. */
+  async killManagers(): Promise<void> {
+    for (const manager of [1, 2]) {
+      const said = () => [...this.output.matchAll(new RegExp(`^manager ${manager} is process (\\d+)$`, 'gm'))];
+      const before = said();
+      process.kill(Number(before.at(-1)![1]), 'SIGKILL');
+      const deadline = Date.now() + 15_000;
+      while (said().length === before.length) {
+        if (Date.now() > deadline) throw new Error(`manager ${manager} did not come back:\n${this.output}`);
+        await new Promise((done) => setTimeout(done, 50));
+      }
+    }
+  }
+
   /** Ends it as a power cut would. */
   async kill(): Promise<void> {
     const { child } = this;

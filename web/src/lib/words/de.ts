@@ -297,6 +297,7 @@ export const german = {
   'Table': 'Tabelle',
   'That is not an address like https://cloud.example.': 'Das ist keine Adresse wie https://cloud.example.',
   'The browser cannot play this file. You can download it and open it on your device.': 'Der Browser kann diese Datei nicht abspielen. Du kannst sie herunterladen und auf deinem Gerät öffnen.',
+  'The connection is lost. This goes on when the server is there again.': 'Die Verbindung ist unterbrochen. Hier geht es weiter, sobald der Server wieder da ist.',
   'The current password is wrong.': 'Das bisherige Passwort ist falsch.',
   'The device is signed out.': 'Das Gerät ist abgemeldet.',
   'The file that is there is lost.': 'Die vorhandene Datei geht verloren.',
