@@ -246,7 +246,10 @@ func TestEndToEnd_commandLineKilled(t *testing.T) {
 	}
 	put := run("put", path, "/")
 	first := stored("film.bin")
-	put.kill()
+	c.must(put.cmd.Process.Signal(os.Interrupt))
+	if code := put.exited(); code != exitInterrupted {
+		t.Errorf("interrupted, put ends with %d:\n%s", code, put.output())
+	}
 	until(t, "the server to notice", 10*time.Second, func() bool { return !stored("film.bin").Active })
 	put = run("put", path, "/")
 	until(t, "the upload to go on", 10*time.Second, func() bool {
@@ -262,6 +265,10 @@ func TestEndToEnd_commandLineKilled(t *testing.T) {
 	}
 	s.kill()
 	s.again(t)
+	select {
+	case <-put.done:
+	case <-ctx.Done():
+	}
 	if code := put.exited(); code != 0 {
 		t.Fatalf("put ends with %d:\n%s", code, put.output())
 	}

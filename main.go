@@ -25,10 +25,11 @@ import (
 )
 
 // Exit codes: 1 something failed, 2 the configuration or the command line is
-// wrong.
+// wrong, 130 a signal ended what a user began; a server that it ends has done well.
 const (
-	exitFailed = 1
-	exitConfig = 2
+	exitFailed      = 1
+	exitConfig      = 2
+	exitInterrupted = 130
 )
 
 type commands struct {
@@ -92,7 +93,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exitConfig
 	}
 	a := &app{stdout: stdout, stderr: stderr, terminal: &cli.Terminal{In: stdin, Out: stdout, Err: stderr}}
-	if g := command.Selected().Group; g == nil || g.Key != cli.Group { // whose settings are not a server's
+	group := command.Selected().Group
+	ofUser := group != nil && group.Key == cli.Group
+	if !ofUser {
 		if err := a.load(cmd.EnvFile); err != nil {
 			_, _ = fmt.Fprintln(stderr, "discord-cloud:", err)
 			return exitConfig
@@ -107,6 +110,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	command.BindTo(ctx, (*context.Context)(nil))
 	err = command.Run(a, a.terminal)
 	switch {
+	case ofUser && err != nil && ctx.Err() != nil:
+		_, _ = fmt.Fprintln(stderr, "discord-cloud: interrupted; run it again to go on")
+		return exitInterrupted
 	case err == nil, errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return 0
 	case errors.As(err, new(*configError)):
