@@ -235,14 +235,10 @@ func (a *api) moveMany(q *call) error {
 	rs := a.records(q)
 	entries := make([]packet.Entry, 0, len(moved))
 	for _, m := range moved {
-		e, err := q.fs.Entry(q.ctx(), q.who, m.After.ID) // with the share
-		if errors.Is(err, cloud.ErrNotFound) {
+		if policy.Check(q.who, policy.SeeEntry, &m.After) != nil {
 			continue // it was his by a folder that it has left
 		}
-		if err != nil {
-			return err
-		}
-		record, err := rs.entry(q.ctx(), e)
+		record, err := rs.entry(q.ctx(), m.After)
 		if err != nil {
 			return err
 		}

@@ -367,7 +367,7 @@ func (w *world) subject(t *testing.T, n int, inherited bool) subject {
 		if name != "" {
 			with.User = w.signIn(t, name).User
 		}
-		if err := w.FS.Share(t.Context(), owner.Principal, id, with, canWrite); err != nil {
+		if _, err := w.FS.Share(t.Context(), owner.Principal, id, with, canWrite); err != nil {
 			t.Fatal(err)
 		}
 	}

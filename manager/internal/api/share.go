@@ -1,10 +1,12 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"discordcloud/manager/internal/meta"
@@ -57,55 +59,69 @@ func (rs *records) shares(ctx context.Context, shares []cloud.Share) ([]*shareRe
 	return out, nil
 }
 
-// answerShares tells the owner of an entry everybody who gets at it: by its own
-// shares, and as inherited by those of folders above, each user with the best.
-func (a *api) answerShares(q *call, id cloud.EntryID) error {
-	own, err := q.fs.Shares(q.ctx(), q.who, id)
-	if err != nil {
-		return err
+// sharing is who gets at an entry.
+type sharing struct {
+	own   []cloud.Share // of the entry itself
+	above []cloud.Share // of folders above it: each user once, with the best
+	path  []cloud.Entry
+}
+
+func (a *api) sharing(q *call) (s sharing, err error) {
+	id := q.entry.ID
+	if s.own, err = q.fs.Shares(q.ctx(), q.who, id); err != nil {
+		return s, err
 	}
-	rs := a.records(q)
-	shares, err := rs.shares(q.ctx(), own)
-	if err != nil {
-		return err
+	if s.path, err = q.fs.Path(q.ctx(), q.who, id); err != nil {
+		return s, err
 	}
 	grants, err := q.fs.Store.Grants(q.ctx(), id)
 	if err != nil {
-		return err
-	}
-	path, err := q.fs.Path(q.ctx(), q.who, id)
-	if err != nil {
-		return err
-	}
-	seen := map[cloud.EntryID]*pathRecord{}
-	for _, e := range path {
-		seen[e.ID] = &pathRecord{e.ID, e.Name}
+		return s, err
 	}
 	best := map[cloud.UserID]int{} // place in above
-	var above []cloud.Share
 	for _, g := range grants {
 		if g.Entry == id || g.User == q.who.User {
 			continue
 		}
 		g.Group = 0
 		if i, there := best[g.User]; !there {
-			best[g.User] = len(above)
-			above = append(above, g)
-		} else if g.CanWrite && !above[i].CanWrite {
-			above[i] = g
+			best[g.User] = len(s.above)
+			s.above = append(s.above, g)
+		} else if g.CanWrite && !s.above[i].CanWrite {
+			s.above[i] = g
 		}
 	}
-	inherited, err := rs.shares(q.ctx(), above)
+	return s, nil
+}
+
+// answerSharing tells the owner of an entry everybody who gets at it.
+func (a *api) answerSharing(q *call, s sharing) error {
+	rs := a.records(q)
+	shares, err := rs.shares(q.ctx(), s.own)
 	if err != nil {
 		return err
 	}
+	inherited, err := rs.shares(q.ctx(), s.above)
+	if err != nil {
+		return err
+	}
+	seen := map[cloud.EntryID]*pathRecord{}
+	for _, e := range s.path {
+		seen[e.ID] = &pathRecord{e.ID, e.Name}
+	}
 	for i, r := range inherited { // of users all, so that none was left out
-		r.From = seen[above[i].Entry]
+		r.From = seen[s.above[i].Entry]
 	}
 	return q.answer(map[string]any{"shares": shares, "inherited": inherited})
 }
 
-func (a *api) shares(q *call) error { return a.answerShares(q, q.entry.ID) }
+func (a *api) shares(q *call) error {
+	s, err := a.sharing(q)
+	if err != nil {
+		return err
+	}
+	return a.answerSharing(q, s)
+}
 
 // grantee is whom the route's path names: {kind} is users or groups, {of} is his id.
 func (q *call) grantee() (vfs.Grantee, error) {
@@ -133,10 +149,22 @@ func (a *api) share(q *call) error {
 	if err != nil {
 		return err
 	}
-	if err := q.fs.Share(q.ctx(), q.who, q.entry.ID, with, in.CanWrite); err != nil {
+	s, err := a.sharing(q) // first: to ask for what one has changed may cost a round trip
+	if err != nil {
 		return err
 	}
-	return a.answerShares(q, q.entry.ID)
+	share, err := q.fs.Share(q.ctx(), q.who, q.entry.ID, with, in.CanWrite)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(s.own, func(o cloud.Share) bool { return o.User == share.User && o.Group == share.Group })
+	if i < 0 {
+		s.own = append(s.own, share)
+		slices.SortFunc(s.own, func(a, b cloud.Share) int { return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.User, b.User)) })
+	} else {
+		s.own[i] = share
+	}
+	return a.answerSharing(q, s)
 }
 
 func (a *api) unshare(q *call) error {

@@ -74,7 +74,7 @@ func TestLock_owner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.fs.Share(t.Context(), ada.user, e.ID, vfs.Grantee{User: bob.user.User}, true); err != nil {
+	if _, err := w.fs.Share(t.Context(), ada.user, e.ID, vfs.Grantee{User: bob.user.User}, true); err != nil {
 		t.Fatal(err)
 	}
 	bob.want(204, "PUT", "/f", "bob's")

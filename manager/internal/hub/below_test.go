@@ -26,7 +26,7 @@ func TestUpload_below(t *testing.T) {
 		}
 	}
 	for id, write := range map[cloud.EntryID]bool{deep.ID: true, read.ID: false} {
-		if err := w.fs.Share(ctx, ada.Principal, id, vfs.Grantee{User: bob.ID}, write); err != nil {
+		if _, err := w.fs.Share(ctx, ada.Principal, id, vfs.Grantee{User: bob.ID}, write); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -99,7 +99,7 @@ func TestUpload_below(t *testing.T) {
 		_, err := w.fs.Unshare(ctx, ada.Principal, deep.ID, vfs.Grantee{User: bob.ID})
 		return err
 	})
-	if err := w.fs.Share(ctx, ada.Principal, deep.ID, vfs.Grantee{User: bob.ID}, true); err != nil {
+	if _, err := w.fs.Share(ctx, ada.Principal, deep.ID, vfs.Grantee{User: bob.ID}, true); err != nil {
 		t.Fatal(err)
 	}
 	fails("deleted", func() error {

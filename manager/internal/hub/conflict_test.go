@@ -198,7 +198,7 @@ func TestConflict_Permission(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.fs.Share(t.Context(), ada.Principal, e.ID, vfs.Grantee{User: bob.ID}, true); err != nil {
+	if _, err := w.fs.Share(t.Context(), ada.Principal, e.ID, vfs.Grantee{User: bob.ID}, true); err != nil {
 		t.Fatal(err)
 	}
 	r := begin(b, packet.UploadRequest{Name: e.Name, Path: "/", Size: 200, DoOverwrite: true})

@@ -113,7 +113,7 @@ func TestNews(t *testing.T) {
 
 	// Shared with him, in the strict form.
 	secret := lookup("f", "secret")
-	if err := w.fs.Share(ctx, ada.Principal, secret.ID, vfs.Grantee{User: bob.ID}, true); err != nil {
+	if _, err := w.fs.Share(ctx, ada.Principal, secret.ID, vfs.Grantee{User: bob.ID}, true); err != nil {
 		t.Fatal(err)
 	}
 	got = told(w, ada, a1, a2, b1, b2)
@@ -233,13 +233,17 @@ func TestNews_Sight(t *testing.T) {
 		t.Fatal(err)
 	}
 	told(w, ada, maker, b1, b2)
+	share := func(write bool) error {
+		_, err := w.fs.Share(ctx, ada.Principal, x.ID, vfs.Grantee{User: bob.ID}, write)
+		return err
+	}
 	for _, step := range []struct {
 		name   string
 		do     func() error
 		v1, v2 string // actions that bob is told; his clients are told nothing for ""
 	}{
-		{"shared", func() error { return w.fs.Share(ctx, ada.Principal, x.ID, vfs.Grantee{User: bob.ID}, false) }, packet.FileChange, packet.EntryAdded},
-		{"writable", func() error { return w.fs.Share(ctx, ada.Principal, x.ID, vfs.Grantee{User: bob.ID}, true) }, packet.FileChange, packet.EntryModified},
+		{"shared", func() error { return share(false) }, packet.FileChange, packet.EntryAdded},
+		{"writable", func() error { return share(true) }, packet.FileChange, packet.EntryModified},
 		{"unshared", func() error { _, err := w.fs.Unshare(ctx, ada.Principal, x.ID, vfs.Grantee{User: bob.ID}); return err }, packet.FileDelete, packet.EntryRemoved},
 		{"public", func() error { _, err := w.fs.SetPublic(ctx, ada.Principal, x.ID, true); return err }, packet.FileChange, packet.EntryAdded},
 		{"private", func() error { _, err := w.fs.SetPublic(ctx, ada.Principal, x.ID, false); return err }, packet.FileDelete, packet.EntryRemoved},

@@ -29,7 +29,7 @@ func TestShared_deep(t *testing.T) {
 		t.Errorf("shared before: %+v", p)
 	}
 	told(w, ada, b1, b2)
-	if err := w.fs.Share(ctx, ada.Principal, deep.ID, vfs.Grantee{User: bob.ID}, true); err != nil {
+	if _, err := w.fs.Share(ctx, ada.Principal, deep.ID, vfs.Grantee{User: bob.ID}, true); err != nil {
 		t.Fatal(err)
 	}
 	p := ask[packet.Shared](b2, packet.SharedRequest{})

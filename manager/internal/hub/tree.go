@@ -130,7 +130,8 @@ func (c *client) shareFile(ctx context.Context, p packet.FileShare) error {
 			return nil // stays as it is
 		}
 	}
-	return c.hub.FS.Share(ctx, c.who, e.ID, with, canWrite)
+	_, err = c.hub.FS.Share(ctx, c.who, e.ID, with, canWrite)
+	return err
 }
 
 func (c *client) transfer(ctx context.Context, p packet.TransferOwnership) error {

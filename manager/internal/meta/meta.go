@@ -275,11 +275,13 @@ type Tree interface {
 	MoveAll(ctx context.Context, ids []cloud.EntryID, parent cloud.EntryID, on Conflict, allow Allow) ([]MoveResult, error)
 	// Delete removes entries with all that is below them, in one transaction: into
 	// the trash as long as the Retention has one, else for good, and their objects
-	// become unreferenced. allow sees each entry that would go.
+	// become unreferenced. allow sees each entry that was asked for, and each below
+	// them, unless all of those are the viewer's own.
 	Delete(ctx context.Context, ids []cloud.EntryID, allow Allow) (Deleted, error)
 	// SetShare adds or changes a share with a user or a group; of the two just
-	// one is set. RemoveShare tells whether there was one.
-	SetShare(ctx context.Context, s cloud.Share) error
+	// one is set. It gives the share as it is then: one that was there keeps its
+	// date. RemoveShare tells whether there was one.
+	SetShare(ctx context.Context, s cloud.Share) (cloud.Share, error)
 	RemoveShare(ctx context.Context, entry cloud.EntryID, user cloud.UserID, group cloud.GroupID) (bool, error)
 	// Shares lists the shares of the entry itself: users', then groups', by id.
 	Shares(ctx context.Context, entry cloud.EntryID) ([]cloud.Share, error)

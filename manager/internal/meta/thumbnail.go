@@ -73,6 +73,8 @@ type Thumbnails interface {
 	FinishThumbnail(ctx context.Context, t Thumbnail) (entries []cloud.Entry, old *Thumbnail, err error)
 	// Thumbnail gives what is known. ErrNotFound if nobody has asked for it.
 	Thumbnail(ctx context.Context, object cloud.ObjectID) (Thumbnail, error)
+	// Facts gives what is known of a file beside its bytes, "" if that is nothing.
+	Facts(ctx context.Context, entry cloud.EntryID) (string, error)
 	// RequeueThumbnails queues all that are there, whatever became of them.
 	RequeueThumbnails(ctx context.Context) (int64, error)
 	// RequeueFailedThumbnails queues those that have failed.

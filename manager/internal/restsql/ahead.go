@@ -18,8 +18,8 @@ type habits struct {
 
 const (
 	habitKinds = 512
-	// aheadMost is how many statements are asked ahead in one call.
-	aheadMost = 16
+	// extraMost is how many statements a call takes along that nobody has asked for.
+	extraMost = 16
 )
 
 // habit is a statement, with where each of its arguments may come from.
@@ -72,7 +72,7 @@ func (h *habits) observe(tx *transaction) {
 	var all []habit
 	var front []*step
 	for _, s := range tx.steps {
-		if s.writes || s.own || len(all) == aheadMost {
+		if s.writes || s.own || len(all) == extraMost {
 			break // what comes behind a change is hardly what was there before it
 		}
 		one := habit{turn: turn{s.Text, s.nth}}
@@ -88,7 +88,7 @@ func (h *habits) observe(tx *transaction) {
 		all, front = append(all, one), append(front, s)
 	}
 	// What is asked for now and then comes behind.
-	all = append(all, known[:min(len(known), aheadMost-len(all))]...)
+	all = append(all, known[:min(len(known), extraMost-len(all))]...)
 	if h.kinds == nil {
 		h.kinds = map[string][]habit{}
 	}

@@ -24,6 +24,9 @@
 // when all that it has read was answered by one. And a call that is made anyway asks
 // ahead for what the last transaction of the kind has asked for.
 //
+// The call that makes changes durable asks again, behind them, for what the
+// transaction has read before them: so the next one guesses right.
+//
 // So a transaction that is like others takes one call, and more only where it reads
 // what it could not know: rows that depend on others which are new, and its own
 // changes. That it may begin anew is why it must do nothing else on the way.

@@ -124,13 +124,17 @@ func (tx *transaction) guessRows(s *step) ([]byte, bool) {
 	return nil, tx.bold && len(tx.steps) > 1
 }
 
-// Foresee says what a statement is likely to answer from now on: one row. It is of
-// use once an answer of that statement was heard.
+// Foresee says what a statement is likely to answer from now on: one row, or none.
+// One is of use once an answer of that statement was heard.
 func (c *Client) Foresee(s Statement, row ...driver.Value) {
 	if c.o.Memory < 0 {
 		return
 	}
-	answer, ok := record(c.foreseen.typesOf(s.Text), row)
+	var answer []byte
+	ok := len(row) == 0
+	if !ok {
+		answer, ok = record(c.foreseen.typesOf(s.Text), row)
+	}
 	one, err := newStep(s, true)
 	switch {
 	case !ok || err != nil:
@@ -181,13 +185,7 @@ func (tx *transaction) kept() {
 		return
 	}
 	for _, s := range tx.steps {
-		if s.Sum == nil {
-			continue
-		}
-		if s.own && !s.writes { // what was its own is everybody's now
-			tx.c.memory.learn(s.key, s.answer)
-		}
-		if n, ok := number(s.answer); ok && s.writes {
+		if n, ok := number(s.answer); ok {
 			tx.c.foreseen.setRow(s.Text, numbered(n+1))
 		}
 	}

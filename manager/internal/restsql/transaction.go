@@ -65,6 +65,7 @@ type step struct {
 	own     bool     // the transaction has changed a table that it reads
 	nth     int      // of those with its text, from 0
 	writes  bool
+	behind  bool   // asked for those who come next
 	guessed bool   // and not confirmed yet
 	blind   bool   // without having heard an answer to these arguments
 	answer  []byte // rows that were used, of those that write
@@ -304,10 +305,7 @@ func (tx *transaction) add(s Statement, rows bool) (*step, error) {
 	}
 	one, err := newStep(s, rows)
 	if err == nil {
-		one.key = key(one)
-		if len(tx.changes) > 0 && slices.ContainsFunc(names(reading, one.Text), func(table string) bool { return tx.changes[table] }) {
-			one.own = true
-		}
+		one.key, one.own = key(one), tx.changed(one)
 	}
 	if err != nil {
 		tx.failed = err
@@ -394,7 +392,7 @@ func digest(answer []byte) string {
 func (s *step) used(answer []byte) {
 	text := digest(answer)
 	s.Sum = &text
-	if s.writes || s.own {
+	if s.writes {
 		s.answer = answer
 	}
 }
@@ -450,11 +448,42 @@ func (tx *transaction) keep(ctx context.Context, mark Statement) error {
 	}
 	one := int64(1)
 	first.Count = &one
-	s := script{Lock: tx.c.lock(), Keep: true, Into: tx.into(), Steps: append([]*step{first}, tx.steps...)}
-	if _, err = tx.ask(ctx, run, s, 1, nil); err == nil {
-		tx.kept()
+	behind := tx.behind()
+	s := script{Lock: tx.c.lock(), Keep: true, Into: tx.into(), Steps: slices.Concat([]*step{first}, tx.steps, behind)}
+	rows, err := tx.ask(ctx, run, s, 1, nil)
+	if err != nil {
+		return err
 	}
-	return err
+	tx.kept()
+	for i, s := range behind {
+		if answer := rows[len(tx.steps)+i]; answer != nil {
+			tx.c.memory.learn(s.key, answer)
+		}
+	}
+	return nil
+}
+
+// behind are the statements whose answers the transaction may have changed after it
+// has read them: they are asked again behind the changes, so that what comes next is
+// guessed right.
+func (tx *transaction) behind() (all []*step) {
+	if tx.c.o.Memory < 0 {
+		return nil
+	}
+	asked := map[string]bool{}
+	for _, s := range tx.steps {
+		if s.writes || s.own || s.Sum == nil || asked[s.key] || tx.past.failed[s.Text] || len(all) == extraMost || !tx.changed(s) {
+			continue
+		}
+		asked[s.key] = true
+		all = append(all, &step{Text: s.Text, Args: s.Args, Rows: true, key: s.key, behind: true})
+	}
+	return all
+}
+
+// changed tells whether the transaction has changed a table that a statement reads.
+func (tx *transaction) changed(s *step) bool {
+	return len(tx.changes) > 0 && slices.ContainsFunc(names(reading, s.Text), func(table string) bool { return tx.changes[table] })
 }
 
 // into are the tables that the script puts rows into.
@@ -506,13 +535,16 @@ func (tx *transaction) ask(ctx context.Context, function string, s script, own i
 			tx.failed = fmt.Errorf("%w: %w", errAnswer, err)
 			return nil, tx.failed
 		}
+		if one.behind {
+			continue // it is not so yet
+		}
 		moment[one.key] = digest(rows[i])
 		tx.rowsAre(one, rows[i])
 	}
 	switch {
 	case r.Changed:
 		tx.failed = ErrChanged
-	case r.Failure != nil && r.Failure.Step < own+len(tx.steps): // else of one that nobody has come to
+	case r.Failure != nil && (function == run || r.Failure.Step < own+len(tx.steps)): // else nobody has come to it
 		tx.failed = tx.failure(s, r, own, waited)
 	}
 	if !r.Changed { // those in front of one that failed have answered as expected

@@ -72,11 +72,7 @@ func (t *Thumbs) Facts(ctx context.Context, e cloud.Entry) (string, error) {
 	if e.IsFolder() {
 		return "", nil
 	}
-	th, err := t.Store.Thumbnail(ctx, e.Object)
-	if errors.Is(err, cloud.ErrNotFound) {
-		return "", nil
-	}
-	return th.Facts, err
+	return t.Store.Facts(ctx, e.ID)
 }
 
 // open reads and opens the chunk of a thumbnail.

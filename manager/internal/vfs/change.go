@@ -67,15 +67,44 @@ func (f *FS) Move(ctx context.Context, who policy.Principal, id, parent cloud.En
 	if err != nil {
 		return meta.MoveResult{}, err
 	}
-	f.publishMove(ctx, m)
+	f.tellMove(ctx, m)
 	return m.MoveResult, nil
 }
 
-// moved is a move that is done but not told.
+// moved is a move that is done but not told. What news of it say was read before:
+// to ask for what one has just changed may cost another round trip.
 type moved struct {
 	meta.MoveResult
+	into   setting
 	grants []cloud.Share // at the entry, before
 	lost   []cloud.Share // at what was replaced
+}
+
+// setting is a folder that something comes into: the names from the top down to it,
+// and what shares give there.
+type setting struct {
+	names  []string
+	grants []cloud.Share
+}
+
+func (f *FS) setting(ctx context.Context, id cloud.EntryID) (s setting, err error) {
+	if id == cloud.Root {
+		return s, nil
+	}
+	if s.names, err = f.PathOf(ctx, id); err != nil {
+		return s, err
+	}
+	if s.grants, err = f.Store.Grants(ctx, id); err != nil {
+		return s, fmt.Errorf("shares of %d: %w", id, err)
+	}
+	return s, nil
+}
+
+// grantsAt is what shares give in the folder at an entry, by what they gave at it
+// elsewhere.
+func (s setting) grantsAt(id cloud.EntryID, elsewhere []cloud.Share) []cloud.Share {
+	own := slices.DeleteFunc(slices.Clone(elsewhere), func(g cloud.Share) bool { return g.Entry != id })
+	return append(own, s.grants...)
 }
 
 func (f *FS) move(ctx context.Context, who policy.Principal, id, parent cloud.EntryID, name string, on meta.Conflict) (moved, error) {
@@ -89,6 +118,9 @@ func (f *FS) move(ctx context.Context, who policy.Principal, id, parent cloud.En
 	m := moved{}
 	if m.grants, err = f.Store.Grants(ctx, id); err != nil {
 		return moved{}, fmt.Errorf("shares of %d: %w", id, err)
+	}
+	if m.into, err = f.setting(ctx, parent); err != nil {
+		return moved{}, fmt.Errorf("move %d: %w", id, err)
 	}
 	if on == meta.ConflictReplace || on == meta.ConflictClear {
 		if m.lost, err = f.grantsOf(ctx, parent, name); err != nil {
@@ -164,26 +196,31 @@ func (f *FS) MoveMany(ctx context.Context, who policy.Principal, ids []cloud.Ent
 			}
 		}
 	}
+	into, err := f.setting(ctx, parent)
+	if err != nil {
+		return nil, fmt.Errorf("move %d entries: %w", len(ids), err)
+	}
 	results, err := f.Store.MoveAll(meta.ForViewer(ctx, who.User), ids, parent, on,
 		mayMove(who, parent, func(e cloud.EntryID) bool { return slices.Contains(ids, e) }))
 	if err != nil {
 		return nil, f.taken(err, "move %d entries", len(ids))
 	}
 	for _, r := range results {
-		f.publishMove(ctx, moved{r, grants[r.Before.ID], lost[r.Before.ID]})
+		f.tellMove(ctx, moved{r, into, grants[r.Before.ID], lost[r.Before.ID]})
 	}
 	return results, nil
 }
 
-func (f *FS) publishMove(ctx context.Context, m moved) {
+func (f *FS) tellMove(ctx context.Context, m moved) {
 	if m.Replaced != nil {
-		f.publish(ctx, event.Change{Action: event.Removed, Entry: *m.Replaced, SharedWith: m.lost})
+		f.tell(ctx, event.Change{Action: event.Removed, Entry: *m.Replaced, Path: m.into.names, SharedWith: m.lost})
 	}
 	if m.Before.Parent == m.After.Parent && m.Before.Name == m.After.Name {
 		return
 	}
 	m.Before.Share = nil
-	f.publish(ctx, event.Change{Action: event.Moved, Entry: m.After, Before: &m.Before, SharedBefore: m.grants})
+	f.tell(ctx, event.Change{Action: event.Moved, Entry: m.After, Path: m.into.names, SharedWith: m.into.grantsAt(m.After.ID, m.grants),
+		Before: &m.Before, SharedBefore: m.grants})
 }
 
 // Delete removes entries and all that is below them, all or none. ErrDenied if
@@ -218,9 +255,7 @@ func (f *FS) Delete(ctx context.Context, who policy.Principal, ids ...cloud.Entr
 	records := make([]meta.AuditRecord, len(d.Top))
 	for i, e := range d.Top {
 		records[i] = audit.On(who, audit.Deleted, e.ID, JoinPath(append(slices.Clip(d.Paths[i]), e.Name)))
-		c := event.Change{Action: event.Removed, Entry: e, SharedWith: shares[e.ID]}
-		c.Entry.Share, c.Path = nil, d.Paths[i]
-		meta.Afterwards(ctx, func() { f.Bus.Publish(&c) })
+		f.tell(ctx, event.Change{Action: event.Removed, Entry: e, Path: d.Paths[i], SharedWith: shares[e.ID]})
 	}
 	f.Audit.Add(ctx, records...)
 	return d, nil
@@ -240,15 +275,19 @@ func (f *FS) taken(err error, format string, args ...any) error {
 func (f *FS) publish(ctx context.Context, c event.Change) {
 	ctx, cancel := detached(ctx)
 	defer cancel()
-	c.Entry.Share = nil
-	err := f.complete(ctx, &c)
-	meta.Afterwards(ctx, func() {
-		if err != nil {
-			// The change is done: news that lack a part are better than none.
+	if err := f.complete(ctx, &c); err != nil {
+		// The change is done: news that lack a part are better than none.
+		meta.Afterwards(ctx, func() {
 			f.log().WarnContext(ctx, "news of a change are incomplete", "entry", c.Entry.ID, "err", err)
-		}
-		f.Bus.Publish(&c)
-	})
+		})
+	}
+	f.tell(ctx, c)
+}
+
+// tell is publish of what is complete.
+func (f *FS) tell(ctx context.Context, c event.Change) {
+	c.Entry.Share = nil
+	meta.Afterwards(ctx, func() { f.Bus.Publish(&c) })
 }
 
 func (f *FS) complete(ctx context.Context, c *event.Change) (err error) {

@@ -3,6 +3,7 @@ package vfs
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"discordcloud/manager/internal/audit"
 	"discordcloud/manager/internal/event"
@@ -19,61 +20,77 @@ type Grantee struct {
 
 // Share lets a user, or the members of a group, read an entry of who's and all
 // below it, and write if canWrite; it changes a share that is there. ErrNotFound
-// if there is no such user or group.
-func (f *FS) Share(ctx context.Context, who policy.Principal, id cloud.EntryID, with Grantee, canWrite bool) error {
+// if there is no such user or group. It gives the share as it is then.
+func (f *FS) Share(ctx context.Context, who policy.Principal, id cloud.EntryID, with Grantee, canWrite bool) (cloud.Share, error) {
 	e, err := f.EntryFor(ctx, who, id, policy.ShareEntry)
 	if err != nil {
-		return err
+		return cloud.Share{}, err
 	}
 	switch {
 	case (with.User == 0) == (with.Group == 0):
-		return cloud.UserErrorf(cloud.ErrInvalid, "share with either a user or a group")
-	case with.Group != 0:
-		_, err = f.Store.Group(ctx, with.Group)
-	case with.User == e.Owner:
-		return cloud.UserErrorf(cloud.ErrInvalid, "the owner needs no share")
-	default:
-		_, err = f.Store.User(ctx, with.User)
+		return cloud.Share{}, cloud.UserErrorf(cloud.ErrInvalid, "share with either a user or a group")
+	case with.User != 0 && with.User == e.Owner:
+		return cloud.Share{}, cloud.UserErrorf(cloud.ErrInvalid, "the owner needs no share")
 	}
+	name, users, err := f.grantees(ctx, with)
 	if err != nil {
-		return fmt.Errorf("share with %+v: %w", with, err)
+		return cloud.Share{}, fmt.Errorf("share with %+v: %w", with, err)
 	}
 	before, err := f.sight(ctx, e)
 	if err != nil {
-		return err
+		return cloud.Share{}, err
 	}
-	share := cloud.Share{Entry: id, User: with.User, Group: with.Group, CanWrite: canWrite}
-	if err := f.Store.SetShare(ctx, share); err != nil {
-		return fmt.Errorf("share %d: %w", id, err)
+	share, err := f.Store.SetShare(ctx, cloud.Share{Entry: id, User: with.User, Group: with.Group, CanWrite: canWrite})
+	if err != nil {
+		return cloud.Share{}, fmt.Errorf("share %d: %w", id, err)
 	}
-	f.publish(ctx, before.changed(e))
+	after := before.without(with)
+	for _, user := range users {
+		given := share
+		given.User = user
+		after = append(after, given)
+	}
+	f.tell(ctx, before.changed(e, after))
 	rights := ", may read"
 	if canWrite {
 		rights = ", may write"
 	}
-	f.note(ctx, who, audit.Shared, id, f.nameOf(ctx, with)+rights)
-	return nil
+	f.note(ctx, who, audit.Shared, id, before.names, name+rights)
+	return share, nil
 }
 
-// sight is an entry and what shares give there before a change of it.
+// sight is an entry, the names that lead to it, and what shares give there, before
+// a change of it.
 type sight struct {
 	entry  cloud.Entry
+	names  []string
 	grants []cloud.Share
 }
 
-func (f *FS) sight(ctx context.Context, e cloud.Entry) (sight, error) {
-	grants, err := f.Store.Grants(ctx, e.ID)
-	if err != nil {
+func (f *FS) sight(ctx context.Context, e cloud.Entry) (s sight, err error) {
+	s.entry = e
+	s.entry.Share = nil
+	if s.names, err = f.PathOf(ctx, e.ID); err != nil {
+		return sight{}, err
+	}
+	if s.grants, err = f.Store.Grants(ctx, e.ID); err != nil {
 		return sight{}, fmt.Errorf("shares of %d: %w", e.ID, err)
 	}
-	e.Share = nil
-	return sight{e, grants}, nil
+	return s, nil
 }
 
-// changed is the news that e is what became of it: those who lose sight of it
-// are told, and those who gain it.
-func (s sight) changed(e cloud.Entry) event.Change {
-	return event.Change{Action: event.Changed, Entry: e, Before: &s.entry, SharedBefore: s.grants}
+// without is what shares give but for the entry's own share with somebody.
+func (s sight) without(with Grantee) []cloud.Share {
+	return slices.DeleteFunc(slices.Clone(s.grants), func(g cloud.Share) bool {
+		return g.Entry == s.entry.ID && g.Group == with.Group && (with.Group != 0 || g.User == with.User)
+	})
+}
+
+// changed is the news that e is what became of it, and that shares give this there:
+// those who lose sight of it are told, and those who gain it.
+func (s sight) changed(e cloud.Entry, grants []cloud.Share) event.Change {
+	folder := slices.Clip(s.names[:len(s.names)-1])
+	return event.Change{Action: event.Changed, Entry: e, Path: folder, SharedWith: grants, Before: &s.entry, SharedBefore: s.grants}
 }
 
 // Unshare takes a share back, and tells whether there was one.
@@ -91,10 +108,28 @@ func (f *FS) Unshare(ctx context.Context, who policy.Principal, id cloud.EntryID
 		return false, fmt.Errorf("unshare %d: %w", id, err)
 	}
 	if was {
-		f.publish(ctx, before.changed(e))
-		f.note(ctx, who, audit.Unshared, id, f.nameOf(ctx, with))
+		f.tell(ctx, before.changed(e, before.without(with)))
+		f.note(ctx, who, audit.Unshared, id, before.names, f.nameOf(ctx, with))
 	}
 	return was, nil
+}
+
+// grantees gives whom something is to be shared with: the name for the audit log, and
+// the users. ErrNotFound if there is nobody.
+func (f *FS) grantees(ctx context.Context, with Grantee) (name string, users []cloud.UserID, err error) {
+	if with.Group == 0 {
+		u, err := f.Store.User(ctx, with.User)
+		return u.Name, []cloud.UserID{u.ID}, err
+	}
+	g, err := f.Store.Group(ctx, with.Group)
+	if err != nil {
+		return "", nil, err
+	}
+	members, err := f.Store.Members(ctx, with.Group)
+	for _, m := range members {
+		users = append(users, m.ID)
+	}
+	return "group " + g.Name, users, err
 }
 
 // nameOf is a grantee's name for the audit log.
@@ -161,8 +196,8 @@ func (f *FS) SetOwner(ctx context.Context, who policy.Principal, id cloud.EntryI
 	if err != nil {
 		return cloud.Entry{}, fmt.Errorf("give %d to user %d: %w", id, owner, err)
 	}
-	f.publish(ctx, before.changed(e))
-	f.note(ctx, who, audit.Transferred, id, f.nameOf(ctx, Grantee{User: owner}))
+	f.publish(ctx, before.changed(e, nil))
+	f.note(ctx, who, audit.Transferred, id, before.names, f.nameOf(ctx, Grantee{User: owner}))
 	return e, nil
 }
 
@@ -182,11 +217,11 @@ func (f *FS) SetPublic(ctx context.Context, who policy.Principal, id cloud.Entry
 	if err != nil {
 		return cloud.Entry{}, fmt.Errorf("make %d public or private: %w", id, err)
 	}
-	f.publish(ctx, before.changed(e))
+	f.tell(ctx, before.changed(e, before.grants))
 	action := audit.MadePublic
 	if !public {
 		action = audit.MadeRestricted
 	}
-	f.note(ctx, who, action, id, "")
+	f.note(ctx, who, action, id, before.names, "")
 	return e, nil
 }

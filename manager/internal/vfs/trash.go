@@ -78,13 +78,19 @@ func (f *FS) restore(ctx context.Context, who policy.Principal, t meta.Trashed, 
 		return meta.MoveResult{}, err
 	}
 	id := t.Entry.ID
-	var lost []cloud.Share
+	m := moved{}
+	if m.grants, err = f.Store.Grants(ctx, id); err != nil {
+		return meta.MoveResult{}, fmt.Errorf("shares of %d: %w", id, err)
+	}
+	if m.into, err = f.setting(ctx, parent); err != nil {
+		return meta.MoveResult{}, fmt.Errorf("restore %d: %w", id, err)
+	}
 	if on == meta.ConflictReplace {
-		if lost, err = f.grantsOf(ctx, parent, t.Entry.Name); err != nil {
+		if m.lost, err = f.grantsOf(ctx, parent, t.Entry.Name); err != nil {
 			return meta.MoveResult{}, err
 		}
 	}
-	r, err := f.Store.Restore(meta.ForViewer(ctx, who.User), id, parent, on, func(e cloud.Entry) error {
+	m.MoveResult, err = f.Store.Restore(meta.ForViewer(ctx, who.User), id, parent, on, func(e cloud.Entry) error {
 		if e.ID == id {
 			return nil // it is in who's trash
 		}
@@ -93,19 +99,19 @@ func (f *FS) restore(ctx context.Context, who policy.Principal, t meta.Trashed, 
 	if err != nil {
 		return meta.MoveResult{}, f.taken(err, "restore %d", id)
 	}
-	if !home && r.After.Public {
+	if !home && m.After.Public {
 		hidden, err := f.Store.SetPublic(ctx, id, false, nil)
 		if err != nil {
 			return meta.MoveResult{}, fmt.Errorf("restore %d: %w", id, err)
 		}
-		r.After.Public = hidden.Public
+		m.After.Public = hidden.Public
 	}
-	if r.Replaced != nil {
-		f.publish(ctx, event.Change{Action: event.Removed, Entry: *r.Replaced, SharedWith: lost})
+	if m.Replaced != nil {
+		f.tell(ctx, event.Change{Action: event.Removed, Entry: *m.Replaced, Path: m.into.names, SharedWith: m.lost})
 	}
-	f.publish(ctx, event.Change{Action: event.Added, Entry: r.After})
-	f.note(ctx, who, audit.Restored, id, "")
-	return r, nil
+	f.tell(ctx, event.Change{Action: event.Added, Entry: m.After, Path: m.into.names, SharedWith: m.into.grantsAt(id, m.grants)})
+	f.note(ctx, who, audit.Restored, id, slices.Concat(m.into.names, []string{m.After.Name}), "")
+	return m.MoveResult, nil
 }
 
 // homeOf is the folder that t comes back to. Without home it must not be seen by

@@ -25,7 +25,7 @@ func TestTrash(t *testing.T) {
 	ctx := t.Context()
 	ann, bob, eve := w.User(t, "ann"), w.User(t, "bob"), w.User(t, "eve")
 	file := w.Put(t, ann, "/docs/file.txt", []byte("one"), true)
-	if err := w.FS.Share(ctx, ann, file.ID, vfs.Grantee{User: bob.User}, true); err != nil {
+	if _, err := w.FS.Share(ctx, ann, file.ID, vfs.Grantee{User: bob.User}, true); err != nil {
 		t.Fatal(err)
 	}
 	var news []event.Action
@@ -152,7 +152,7 @@ func TestVersions(t *testing.T) {
 	ann, bob, eve := w.User(t, "ann"), w.User(t, "bob"), w.User(t, "eve")
 	file := w.Put(t, ann, "/file.txt", []byte("first"), false)
 	w.Put(t, ann, "/file.txt", []byte("second!"), false)
-	if err := w.FS.Share(ctx, ann, file.ID, vfs.Grantee{User: bob.User}, false); err != nil {
+	if _, err := w.FS.Share(ctx, ann, file.ID, vfs.Grantee{User: bob.User}, false); err != nil {
 		t.Fatal(err)
 	}
 	all, err := w.FS.Versions(ctx, bob, file.ID)

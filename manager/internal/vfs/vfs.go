@@ -286,17 +286,8 @@ func (f *FS) Walk(ctx context.Context, who policy.Principal, folder cloud.EntryI
 	})
 }
 
-// note writes down what who did with an entry.
-func (f *FS) note(ctx context.Context, who policy.Principal, action string, id cloud.EntryID, detail string) {
-	if f.Audit == nil {
-		return
-	}
-	ctx, cancel := detached(ctx)
-	defer cancel()
-	names, err := f.PathOf(ctx, id)
-	if err != nil { // it may have gone: its id is told in any case
-		f.log().DebugContext(ctx, "path for the audit log not found", "entry", id, "err", err)
-	}
+// note writes down what who did with an entry. names lead from the top down to it.
+func (f *FS) note(ctx context.Context, who policy.Principal, action string, id cloud.EntryID, names []string, detail string) {
 	r := audit.On(who, action, id, JoinPath(names))
 	r.Detail = detail
 	f.Audit.Add(ctx, r)

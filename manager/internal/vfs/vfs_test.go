@@ -136,7 +136,7 @@ func TestMove(t *testing.T) {
 
 	// A share that can write is enough to rename, and counts inside of the
 	// transaction.
-	if err := w.FS.Share(t.Context(), ada, private.ID, vfs.Grantee{User: bob.User}, true); err != nil {
+	if _, err := w.FS.Share(t.Context(), ada, private.ID, vfs.Grantee{User: bob.User}, true); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.FS.Move(t.Context(), bob, private.ID, private.Parent, "renamed.txt", meta.ConflictFail); err != nil {
@@ -264,9 +264,13 @@ func TestShare(t *testing.T) {
 	w := vfstest.New(t)
 	ada, bob, eve := w.User(t, "ada"), w.User(t, "bob"), w.User(t, "eve")
 	file := w.Put(t, ada, "/x.txt", []byte("x"), false)
-	mustBe(t, w.FS.Share(t.Context(), eve, file.ID, vfs.Grantee{User: eve.User}, true), cloud.ErrNotFound)
-	mustBe(t, w.FS.Share(t.Context(), ada, file.ID, vfs.Grantee{User: 4711}, true), cloud.ErrNotFound)
-	if err := w.FS.Share(t.Context(), ada, file.ID, vfs.Grantee{User: bob.User}, false); err != nil {
+	share := func(who policy.Principal, with cloud.UserID) error {
+		_, err := w.FS.Share(t.Context(), who, file.ID, vfs.Grantee{User: with}, true)
+		return err
+	}
+	mustBe(t, share(eve, eve.User), cloud.ErrNotFound)
+	mustBe(t, share(ada, 4711), cloud.ErrNotFound)
+	if _, err := w.FS.Share(t.Context(), ada, file.ID, vfs.Grantee{User: bob.User}, false); err != nil {
 		t.Fatal(err)
 	}
 	e, err := w.FS.Entry(t.Context(), bob, file.ID)
@@ -276,7 +280,7 @@ func TestShare(t *testing.T) {
 	if status, can := policy.Access(bob.User, e); status != policy.Shared || can != policy.ReadOnly {
 		t.Errorf("access = %s, %s", status, can)
 	}
-	mustBe(t, w.FS.Share(t.Context(), bob, file.ID, vfs.Grantee{User: eve.User}, false), cloud.ErrDenied)
+	mustBe(t, share(bob, eve.User), cloud.ErrDenied)
 	_, err = w.FS.SetOwner(t.Context(), bob, file.ID, bob.User, meta.Transfer{})
 	mustBe(t, err, cloud.ErrDenied)
 	e, err = w.FS.SetOwner(t.Context(), ada, file.ID, bob.User, meta.Transfer{Keep: true})
@@ -393,7 +397,7 @@ func TestViewer(t *testing.T) {
 		ids[e.ID] = true
 		for _, p := range people {
 			if p.User != owner.User && rnd.IntN(4) == 0 {
-				if err := w.Store.SetShare(t.Context(), cloud.Share{Entry: e.ID, User: p.User, CanWrite: rnd.IntN(2) == 0}); err != nil {
+				if _, err := w.Store.SetShare(t.Context(), cloud.Share{Entry: e.ID, User: p.User, CanWrite: rnd.IntN(2) == 0}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -46,7 +46,7 @@ var activities = []testcase{
 		// A folder that is hidden hides what happened in it, and a share shows it.
 		must(f.SetPublic(f.ctx, docs, false, nil))(f)
 		f.same("hidden", told(bob, cloud.Root, true), "restored z, deleted z, moved-in z, added other")
-		f.ok(f.SetShare(f.ctx, cloud.Share{Entry: docs, User: bob}))
+		f.ok(f.share(cloud.Share{Entry: docs, User: bob}))
 		f.same("shared", strings.HasPrefix(told(bob, cloud.Root, true), "added copy, deleted secret, restored z"), true)
 
 		page := must(f.ActivityIn(f.ctx, meta.ActivityQuery{Folder: docs, Viewer: ann, Limit: 2}))(f)

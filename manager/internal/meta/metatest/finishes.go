@@ -210,7 +210,7 @@ func replaced(f *fixture) {
 	}
 	// Ann's private file stays hers and private, whatever bob's upload says.
 	private := f.private(ann, "private", 1)
-	f.ok(f.SetShare(f.ctx, cloud.Share{Entry: private.ID, User: bob, CanWrite: true}))
+	f.ok(f.share(cloud.Share{Entry: private.ID, User: bob, CanWrite: true}))
 	e := replace("private", true)
 	f.same("private", []any{e.ID, e.Owner, e.Public, e.CreatedAt}, []any{private.ID, ann, false, private.CreatedAt})
 	f.same("shares", len(must(f.Shares(f.ctx, private.ID))(f)), 1)

@@ -19,9 +19,9 @@ var grants = []testcase{
 		deep := f.folders(ann, "top/mid/deep")
 		f.same("as public as its folder", deep.Public, false)
 		file := f.private(bob, "top/mid/deep/file", 1)
-		f.ok(f.SetShare(f.ctx, cloud.Share{Entry: top.ID, User: eve, SharedAt: at(0)}))
+		f.ok(f.share(cloud.Share{Entry: top.ID, User: eve, SharedAt: at(0)}))
 		f.same("read", must(f.Entry(f.ctx, file.ID, eve))(f).Share, &cloud.Share{Entry: top.ID, User: eve, SharedAt: at(0)})
-		f.ok(f.SetShare(f.ctx, cloud.Share{Entry: deep.ID, User: eve, CanWrite: true, SharedAt: at(1)}))
+		f.ok(f.share(cloud.Share{Entry: deep.ID, User: eve, CanWrite: true, SharedAt: at(1)}))
 		f.same("the best counts", must(f.Child(f.ctx, deep.ID, "file", eve))(f).Share,
 			&cloud.Share{Entry: deep.ID, User: eve, CanWrite: true, SharedAt: at(1)})
 		// Who shares a folder has himself what the best of its shares gives.
@@ -56,10 +56,10 @@ var grants = []testcase{
 
 		folder := f.folders(ann, "folder")
 		file := f.private(ann, "folder/file", 1)
-		f.ok(f.SetShare(f.ctx, cloud.Share{Entry: folder.ID, Group: club.ID, CanWrite: true, SharedAt: at(0)}))
-		f.is(f.SetShare(f.ctx, cloud.Share{Entry: folder.ID, Group: club.ID + 99}), cloud.ErrNotFound)
-		f.is(f.SetShare(f.ctx, cloud.Share{Entry: folder.ID}), cloud.ErrInvalid)
-		f.is(f.SetShare(f.ctx, cloud.Share{Entry: folder.ID, User: bob, Group: club.ID}), cloud.ErrInvalid)
+		f.ok(f.share(cloud.Share{Entry: folder.ID, Group: club.ID, CanWrite: true, SharedAt: at(0)}))
+		f.is(f.share(cloud.Share{Entry: folder.ID, Group: club.ID + 99}), cloud.ErrNotFound)
+		f.is(f.share(cloud.Share{Entry: folder.ID}), cloud.ErrInvalid)
+		f.is(f.share(cloud.Share{Entry: folder.ID, User: bob, Group: club.ID}), cloud.ErrInvalid)
 		want := cloud.Share{Entry: folder.ID, Group: club.ID, CanWrite: true, SharedAt: at(0)}
 		f.same("shares", must(f.Shares(f.ctx, folder.ID))(f), []cloud.Share{want})
 		want.User = bob
@@ -77,7 +77,7 @@ var grants = []testcase{
 		ann, bob := f.user("ann"), f.user("bob")
 		for i := range 5 {
 			e := f.private(ann, fmt.Sprintf("hidden/%d", i), 1)
-			f.ok(f.SetShare(f.ctx, cloud.Share{Entry: e.ID, User: bob, SharedAt: at(i % 3)}))
+			f.ok(f.share(cloud.Share{Entry: e.ID, User: bob, SharedAt: at(i % 3)}))
 		}
 		for _, list := range []struct {
 			user cloud.UserID
@@ -106,8 +106,8 @@ var grants = []testcase{
 		ann, bob, eve := f.user("ann"), f.user("bob"), f.user("eve")
 		top := f.folders(ann, "top")
 		mine, others := f.private(ann, "top/a/mine", 1), f.private(eve, "top/a/others", 1)
-		f.ok(f.SetShare(f.ctx, cloud.Share{Entry: mine.ID, User: eve}))
-		f.ok(f.SetShare(f.ctx, cloud.Share{Entry: others.ID, User: ann}))
+		f.ok(f.share(cloud.Share{Entry: mine.ID, User: eve}))
+		f.ok(f.share(cloud.Share{Entry: others.ID, User: ann}))
 		must(f.SetOwner(f.ctx, top.ID, bob, meta.Transfer{Deep: true, Keep: true}, nil))(f)
 		for id, want := range map[cloud.EntryID]cloud.UserID{top.ID: bob, mine.ID: bob, others.ID: eve} {
 			f.same("owner", must(f.Entry(f.ctx, id, meta.AnyViewer))(f).Owner, want)
@@ -187,9 +187,9 @@ func (m *forest) shake() {
 			m.members[group][user] = member
 		case 3:
 			share.User, share.Group = 0, m.groups[m.rnd.IntN(len(m.groups))]
-			m.ok(m.SetShare(m.ctx, share))
+			m.ok(m.share(share))
 		case 4:
-			m.ok(m.SetShare(m.ctx, share))
+			m.ok(m.share(share))
 		case 5:
 			must(m.RemoveShare(m.ctx, id, user, m.groups[0]))(m.fixture)
 		case 6:
@@ -228,6 +228,20 @@ func (m *forest) sees(id cloud.EntryID, user cloud.UserID) bool {
 func (m *forest) comes(id cloud.EntryID, user cloud.UserID) bool {
 	for ; id != cloud.Root; id = m.entries[id].Parent {
 		if !m.sees(id, user) {
+			return false
+		}
+	}
+	return true
+}
+
+// owns tells whether all that is below a folder is a user's.
+func (m *forest) owns(user cloud.UserID, folder cloud.EntryID) bool {
+	for _, id := range m.ids {
+		at := id
+		for at != folder && at != cloud.Root {
+			at = m.entries[at].Parent
+		}
+		if at == folder && id != folder && m.entries[id].Owner != user {
 			return false
 		}
 	}
@@ -348,13 +362,13 @@ func (m *forest) checkFolder(folder cloud.EntryID, user cloud.UserID, has func(c
 	got.Types = nil
 	m.same(what+": sizes", got, sizes)
 	if folder != cloud.Root && m.rnd.IntN(4) == 0 {
-		seen := map[cloud.EntryID]int{}
+		seen, own := map[cloud.EntryID]int{}, m.owns(user, folder)
 		_, err := m.Delete(meta.ForViewer(m.ctx, user), []cloud.EntryID{folder}, func(e cloud.Entry) error {
 			if e.ID == folder { // it begins, or begins anew
 				clear(seen)
 			}
 			seen[e.ID] = has(e)
-			if e.ID == m.lowest(folder) {
+			if e.ID == m.lowest(folder) || own { // what is his own he is not asked about
 				return errVeto
 			}
 			return nil
@@ -369,13 +383,18 @@ func (m *forest) checkFolder(folder cloud.EntryID, user cloud.UserID, has func(c
 		m.ok(err)
 		m.same(what+": copied", [2]int64{copied.Files, copied.Folders}, [2]int64{sizes.Files, sizes.Folders + 1})
 		gone := map[cloud.EntryID]bool{}
-		must(m.Delete(meta.ForViewer(m.ctx, user), []cloud.EntryID{copied.Entry.ID}, func(e cloud.Entry) error {
+		d := must(m.Delete(meta.ForViewer(m.ctx, user), []cloud.EntryID{copied.Entry.ID}, func(e cloud.Entry) error {
 			if e.ID == copied.Entry.ID {
 				clear(gone)
 			}
 			gone[e.ID] = true
 			return nil
 		}))(m.fixture)
-		m.same(what+": deleted", int64(len(gone)), copied.Files+copied.Folders)
+		m.same(what+": deleted", []int64{d.Files, d.Folders}, []int64{copied.Files, copied.Folders})
+		if user != m.users[0] {
+			m.same(what+": asked about", int64(len(gone)), copied.Files+copied.Folders)
+		} else {
+			m.same(what+": asked about his own", len(gone), 1)
+		}
 	}
 }

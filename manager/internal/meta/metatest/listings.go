@@ -140,7 +140,7 @@ var listings = []testcase{
 		orphan := f.private(ann, "orphan", 1)
 		must(f.SetOwner(f.ctx, orphan.ID, 0, meta.Transfer{DropShares: true}, nil))(f)
 		f.private(bob, "bob's", 1)
-		f.ok(f.SetShare(f.ctx, cloud.Share{Entry: private.ID, User: bob, CanWrite: true, SharedAt: at(0)}))
+		f.ok(f.share(cloud.Share{Entry: private.ID, User: bob, CanWrite: true, SharedAt: at(0)}))
 		secret := f.folders(ann, "secret")
 		must(f.SetPublic(f.ctx, secret.ID, false, nil))(f)
 		for _, c := range []struct {

@@ -160,6 +160,11 @@ func (f *fixture) private(owner cloud.UserID, path string, size int64) cloud.Ent
 	return f.fileOf(owner, path, size, func(u *meta.Upload) { u.Public = false })
 }
 
+func (f *fixture) share(s cloud.Share) error {
+	_, err := f.SetShare(f.ctx, s)
+	return err
+}
+
 // upload makes up an upload, which is not stored yet.
 func (f *fixture) upload(user cloud.UserID, path string, size int64) meta.Upload {
 	folder := strings.Split(path, "/")

@@ -123,7 +123,7 @@ var moves = []testcase{
 	{"what allow sees", func(f *fixture) {
 		ann, bob := f.user("ann"), f.user("bob")
 		there, file := f.private(ann, "a/x", 1), f.file(ann, "y", 1)
-		f.ok(f.SetShare(f.ctx, cloud.Share{Entry: there.ID, User: bob, CanWrite: true}))
+		f.ok(f.share(cloud.Share{Entry: there.ID, User: bob, CanWrite: true}))
 		type asked struct {
 			id    cloud.EntryID
 			share bool // that bob may write

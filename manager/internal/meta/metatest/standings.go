@@ -63,9 +63,9 @@ var standings = []testcase{
 		gone := f.file(ann, "gone", 7)
 		f.replaceFile(ann, "docs/one", 50)
 		must(f.Delete(meta.ForViewer(f.ctx, ann), []cloud.EntryID{gone.ID}, nil))(f)
-		f.ok(f.SetShare(f.ctx, cloud.Share{Entry: one.ID, User: bob, CanWrite: true, SharedAt: at(0)}))
+		f.ok(f.share(cloud.Share{Entry: one.ID, User: bob, CanWrite: true, SharedAt: at(0)}))
 		theirs := f.file(bob, "theirs", 20)
-		f.ok(f.SetShare(f.ctx, cloud.Share{Entry: theirs.ID, User: ann, SharedAt: at(0)}))
+		f.ok(f.share(cloud.Share{Entry: theirs.ID, User: ann, SharedAt: at(0)}))
 		f.begin(f.upload(ann, "running", 300))
 		f.ok(f.CreateSession(f.ctx, session(ann, 0)))
 

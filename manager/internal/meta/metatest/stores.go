@@ -30,7 +30,7 @@ var stores = []testcase{
 		ann, bob := f.user("ann"), f.user("bob")
 		f.ok(f.CreateSession(f.ctx, session(ann, 0)))
 		file := f.private(ann, "a/file", 250)
-		f.ok(f.SetShare(f.ctx, cloud.Share{Entry: file.ID, User: bob, SharedAt: at(0)}))
+		f.ok(f.share(cloud.Share{Entry: file.ID, User: bob, SharedAt: at(0)}))
 		gone := f.file(ann, "gone", 1)
 		must(f.Delete(f.ctx, []cloud.EntryID{gone.ID}, nil))(f)
 		running := f.upload(bob, "b/running", 250)

@@ -37,7 +37,7 @@ var trashes = []testcase{
 		two := f.file(ann, "a/b/two", 20)
 		three := f.file(bob, "c/three", 30)
 		a, b := f.folders(ann, "a"), f.folders(ann, "a/b")
-		f.ok(f.SetShare(f.ctx, cloud.Share{Entry: two.ID, User: bob}))
+		f.ok(f.share(cloud.Share{Entry: two.ID, User: bob}))
 		// b goes with a.
 		d := must(f.Delete(meta.ForViewer(f.ctx, ann), []cloud.EntryID{b.ID, a.ID, three.ID}, nil))(f)
 		f.same("deleted", []any{d.Files, d.Folders, d.Bytes, d.Trash}, []any{int64(3), int64(2), int64(60), []cloud.EntryID{a.ID, three.ID}})

@@ -137,7 +137,7 @@ var tree = []testcase{
 		f.same("below a", sizes("a", ann),
 			meta.Sizes{Bytes: 320, Files: 3, Folders: 1, Types: map[string]int64{"text/plain": 20, "image/png": 300}})
 		f.same("of an empty folder", sizes("new", ann), meta.Sizes{Types: map[string]int64{}})
-		f.ok(f.SetShare(f.ctx, cloud.Share{Entry: hidden.ID, User: bob}))
+		f.ok(f.share(cloud.Share{Entry: hidden.ID, User: bob}))
 		f.same("shared with bob", sizes("", bob).Bytes, int64(4301))
 		_, err := f.Sizes(f.ctx, hidden.ID+99, ann)
 		f.is(err, cloud.ErrNotFound)

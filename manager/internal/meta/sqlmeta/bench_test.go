@@ -109,7 +109,7 @@ func BenchmarkShares(b *testing.B) {
 	for _, share := range []cloud.Share{
 		{Entry: big, User: who["heir"]}, {Entry: tree, User: who["heir"]}, {Entry: big, Group: club.ID, CanWrite: true},
 	} {
-		if err := s.SetShare(ctx, share); err != nil {
+		if _, err := s.SetShare(ctx, share); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,8 +1,9 @@
 package sqlmeta
 
 import (
-	"cmp"
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -25,6 +26,11 @@ func (s *Store) Delete(ctx context.Context, ids []cloud.EntryID, allow meta.Allo
 	if err != nil {
 		return meta.Deleted{}, fmt.Errorf("delete: %w", err)
 	}
+	meta.Afterwards(ctx, func() {
+		for _, e := range d.Top { // their names are free
+			s.foresee(selectSeen(upByName, byPlace, meta.ViewerOf(ctx)), []any{meta.ViewerOf(ctx), e.Parent, e.Name})
+		}
+	})
 	return d, nil
 }
 
@@ -51,9 +57,7 @@ const doomed = `CREATE TEMP TABLE IF NOT EXISTS doomed (id INTEGER PRIMARY KEY, 
 
 // remove deletes entries with all below them: into the trash if there is one.
 func (p disposal) remove(ctx context.Context, ids []cloud.EntryID, allow meta.Allow) (d meta.Deleted, err error) {
-	viewer := meta.ViewerOf(ctx)
-	asked, given := map[cloud.EntryID]bool{}, grants{}
-	var tops []cloud.Entry // those that do not go with another one
+	asked := map[cloud.EntryID]bool{}
 	for _, id := range ids {
 		if id == cloud.Root {
 			return d, cloud.UserErrorf(cloud.ErrInvalid, "the top folder stays as it is")
@@ -63,14 +67,18 @@ func (p disposal) remove(ctx context.Context, ids []cloud.EntryID, allow meta.Al
 	if err := exec(ctx, p.tx, doomed); err != nil {
 		return d, err
 	}
+	var tops []cloud.Entry // those that do not go with another one
 	seen := map[cloud.EntryID]bool{}
 	for _, id := range ids {
 		if seen[id] {
 			continue
 		}
 		seen[id] = true
-		e, err := entry(ctx, p.tx, id, viewer)
+		e, err := entry(ctx, p.tx, id, meta.ViewerOf(ctx))
 		if err != nil {
+			return d, err
+		}
+		if err := permit(allow, e); err != nil {
 			return d, err
 		}
 		path, err := pathOf(ctx, p.tx, e.Parent)
@@ -88,7 +96,7 @@ func (p disposal) remove(ctx context.Context, ids []cloud.EntryID, allow meta.Al
 			continue
 		}
 		tops = append(tops, e)
-		if given[e.ID], err = grantOf(ctx, p.tx, e.ID, viewer); err != nil {
+		if err := countWith(ctx, p.tx, e, &d); err != nil {
 			return d, err
 		}
 		if err := exec(ctx, p.tx, `WITH RECURSIVE below (id, level) AS (
@@ -99,37 +107,17 @@ func (p disposal) remove(ctx context.Context, ids []cloud.EntryID, allow meta.Al
 			return d, err
 		}
 	}
-	count := func(e cloud.Entry) error {
-		if e.IsFolder() {
-			d.Folders++
-		} else {
-			d.Files++
-			d.Bytes += e.Size
-		}
-		return permit(allow, e)
-	}
-	if slices.ContainsFunc(tops, cloud.Entry.IsFolder) {
-		err = each(ctx, p.tx, func(row scanner) error {
-			var own int
-			e, err := scanEntryAnd(row, &own)
-			if err != nil {
-				return err
+	if allow != nil && slices.ContainsFunc(tops, cloud.Entry.IsFolder) {
+		if err := p.permitBelow(ctx, tops, func(e cloud.Entry) error {
+			if asked[e.ID] {
+				return nil // and answered
 			}
-			if own > 0 {
-				e.Share = &cloud.Share{Entry: e.ID, User: viewer, CanWrite: own == 2}
-			}
-			given.inherit(&e)
-			return count(e)
-		}, `SELECT `+entryColumns+`, `+rights+` FROM doomed d CROSS JOIN `+entryTables+` WHERE e.id = d.id ORDER BY d.level, e.id`, viewer)
-	} else { // there is nothing but what was read already
-		for _, e := range tops {
-			err = cmp.Or(err, count(e))
+			return allow(e)
+		}); err != nil {
+			return d, err
 		}
 	}
-	if err != nil {
-		return d, err
-	}
-	if err := lift(ctx, p.tx, tops); err != nil {
+	if err := weigh(ctx, p.tx, -1, `SELECT top FROM doomed`); err != nil {
 		return d, err
 	}
 	if p.keep.Trash <= 0 {
@@ -139,6 +127,51 @@ func (p disposal) remove(ctx context.Context, ids []cloud.EntryID, allow meta.Al
 		d.Trash = append(d.Trash, e.ID)
 	}
 	return d, p.discard(ctx, d)
+}
+
+// countWith counts an entry with all below it.
+func countWith(ctx context.Context, q querier, e cloud.Entry, d *meta.Deleted) error {
+	if !e.IsFolder() {
+		d.Files, d.Bytes = d.Files+1, d.Bytes+e.Size
+		return nil
+	}
+	d.Folders++
+	return eachTotal(ctx, q, e.ID, func(_ cloud.UserID, _ string, a amount) {
+		d.Files, d.Folders, d.Bytes = d.Files+a.files, d.Folders+a.folders, d.Bytes+a.bytes
+	})
+}
+
+// permitBelow asks about what is doomed below tops, if any of it is not the viewer's
+// own.
+func (p disposal) permitBelow(ctx context.Context, tops []cloud.Entry, allow meta.Allow) error {
+	viewer := meta.ViewerOf(ctx)
+	var one int
+	err := p.tx.QueryRowContext(ctx, `SELECT 1 FROM doomed d JOIN entries e ON e.id = d.id
+		WHERE d.id <> d.top AND (e.owner_id IS NULL OR e.owner_id <> ?1) LIMIT 1`, viewer).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	given := grants{}
+	for _, e := range tops {
+		if given[e.ID], err = grantOf(ctx, p.tx, e.ID, viewer); err != nil {
+			return err
+		}
+	}
+	return each(ctx, p.tx, func(row scanner) error {
+		var own int
+		e, err := scanEntryAnd(row, &own)
+		if err != nil {
+			return err
+		}
+		if own > 0 {
+			e.Share = &cloud.Share{Entry: e.ID, User: viewer, CanWrite: own == 2}
+		}
+		given.inherit(&e)
+		return allow(e)
+	}, `SELECT `+entryColumns+`, `+rights+` FROM doomed d CROSS JOIN `+entryTables+` WHERE e.id = d.id AND d.id <> d.top ORDER BY d.level, e.id`, viewer)
 }
 
 // erase removes what is doomed for good, and turns the objects that nothing

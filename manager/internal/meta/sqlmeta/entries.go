@@ -111,7 +111,10 @@ func idPlaces[T any](first int, ids []T) (places string, args []any) {
 	return b.String(), args
 }
 
-const byID = `e.id = ?2`
+const (
+	byID    = `e.id = ?2`
+	byPlace = `e.parent_id = ?2 AND e.name = ?3`
+)
 
 func entry(ctx context.Context, q querier, id cloud.EntryID, viewer cloud.UserID) (cloud.Entry, error) {
 	e, err := seen(ctx, q, up, byID, viewer, id)
@@ -119,7 +122,7 @@ func entry(ctx context.Context, q querier, id cloud.EntryID, viewer cloud.UserID
 }
 
 func child(ctx context.Context, q querier, parent cloud.EntryID, name string, viewer cloud.UserID) (cloud.Entry, error) {
-	e, err := seen(ctx, q, upByName, `e.parent_id = ?2 AND e.name = ?3`, viewer, parent, name)
+	e, err := seen(ctx, q, upByName, byPlace, viewer, parent, name)
 	return e, notFound(err, "name in folder %d", parent)
 }
 
@@ -152,17 +155,22 @@ func (s *Store) foreseeEntries(all []cloud.Entry, viewer cloud.UserID) {
 		return
 	}
 	for _, e := range all {
-		row := []any{e.ID, e.Parent, e.Name, e.Kind, e.Owner, e.Public,
-			e.CreatedAt.UnixMicro(), e.UpdatedAt.UnixMicro(), e.ModifiedAt.UnixMicro(), nil, e.Size, e.Type, e.HasThumbnail,
-			sum(e.Hash), sum(e.SHA256), e.CRC32, e.Preview}
-		if !e.IsFolder() {
-			row[9] = e.Object[:]
-		}
+		row := entryValues(e)
 		s.foresee(selectSeen(up, byID, meta.AnyViewer), []any{meta.AnyViewer, e.ID}, row...)
 		if viewer > 0 && e.Share == nil { // else it is not known which one of several shares it is
 			s.foresee(selectSeen(up, byID, viewer), []any{viewer, e.ID}, append(row, nil)...)
 		}
 	}
+}
+
+// entryValues are entryColumns of an entry.
+func entryValues(e cloud.Entry) []any {
+	var object []byte
+	if !e.IsFolder() {
+		object = e.Object[:]
+	}
+	return []any{e.ID, e.Parent, e.Name, e.Kind, e.Owner, e.Public, e.CreatedAt.UnixMicro(), e.UpdatedAt.UnixMicro(), e.ModifiedAt.UnixMicro(),
+		object, e.Size, e.Type, e.HasThumbnail, sum(e.Hash), sum(e.SHA256), e.CRC32, e.Preview}
 }
 
 // folder is the entry if it is a folder: ErrInvalid for a file.

@@ -88,7 +88,7 @@ func insertEntry(ctx context.Context, tx querier, e cloud.Entry) (cloud.Entry, e
 	if err != nil {
 		return e, err
 	}
-	return e, spread(ctx, tx, e.Parent, ownWeight(e))
+	return e, weigh(ctx, tx, 1, `?1`, e.ID)
 }
 
 // freeName finds the first free name in place of a taken one. Of entry except,

@@ -18,7 +18,7 @@ func (s *Store) Move(ctx context.Context, id, parent cloud.EntryID, name string,
 	if err != nil {
 		return meta.MoveResult{}, fmt.Errorf("move entry %d: %w", id, err)
 	}
-	meta.Afterwards(ctx, func() { s.foreseeEntries([]cloud.Entry{r.After}, meta.ViewerOf(ctx)) })
+	s.foreseeMoved(ctx, r)
 	return r, nil
 }
 
@@ -42,11 +42,34 @@ func (s *Store) MoveAll(ctx context.Context, ids []cloud.EntryID, parent cloud.E
 	if err != nil {
 		return nil, fmt.Errorf("move %d entries: %w", len(ids), err)
 	}
+	s.foreseeMoved(ctx, all...)
 	return all, nil
 }
 
+// foreseeMoved foresees that what was moved is asked for.
+func (s *Store) foreseeMoved(ctx context.Context, all ...meta.MoveResult) {
+	meta.Afterwards(ctx, func() {
+		for _, r := range all {
+			s.foreseeEntries([]cloud.Entry{r.After}, meta.ViewerOf(ctx))
+		}
+	})
+}
+
 func move(ctx context.Context, p disposal, id, parent cloud.EntryID, name string, on meta.Conflict, allow meta.Allow) (r meta.MoveResult, err error) {
-	tx := p.tx
+	if id == cloud.Root {
+		return r, cloud.UserErrorf(cloud.ErrInvalid, "the top folder stays as it is")
+	}
+	before, err := entry(ctx, p.tx, id, meta.ViewerOf(ctx))
+	if err != nil {
+		return r, err
+	}
+	return p.move(ctx, before, parent, name, on, allow)
+}
+
+// move gives an entry another place, which may be one that is in the trash. All is
+// read before anything is written.
+func (p disposal) move(ctx context.Context, before cloud.Entry, parent cloud.EntryID, name string, on meta.Conflict, allow meta.Allow) (r meta.MoveResult, err error) {
+	tx, id, viewer := p.tx, before.ID, meta.ViewerOf(ctx)
 	clearing := on == meta.ConflictClear
 	if clearing {
 		on = meta.ConflictReplace
@@ -54,13 +77,7 @@ func move(ctx context.Context, p disposal, id, parent cloud.EntryID, name string
 	if err := errors.Join(meta.CheckName(name), checkConflict(on)); err != nil {
 		return r, err
 	}
-	if id == cloud.Root {
-		return r, cloud.UserErrorf(cloud.ErrInvalid, "the top folder stays as it is")
-	}
-	viewer := meta.ViewerOf(ctx)
-	if r.Before, err = entry(ctx, tx, id, viewer); err != nil {
-		return r, err
-	}
+	r.Before = before
 	if err := permit(allow, r.Before); err != nil {
 		return r, err
 	}
@@ -108,18 +125,26 @@ func move(ctx context.Context, p disposal, id, parent cloud.EntryID, name string
 		r.Replaced = &taken
 	}
 	relocate := func() error {
+		if r.Before.Parent == meta.TrashRoot {
+			if err := takeOut(ctx, tx, id); err != nil {
+				return err
+			}
+		}
 		return exec(ctx, tx, `UPDATE entries SET parent_id = ?, name = ?, name_key = ?, updated_at = ? WHERE id = ?`,
 			parent, name, meta.FoldName(name), p.now, id)
 	}
-	if parent == r.Before.Parent { // then nothing but this changes
-		r.After = r.Before
-		r.After.Name, r.After.UpdatedAt = name, fromStamp(p.now)
+	r.After = r.Before
+	r.After.Parent, r.After.Name, r.After.UpdatedAt = parent, name, fromStamp(p.now)
+	switch {
+	case parent == r.Before.Parent: // then nothing but this changes
 		err = relocate()
-	} else if err = carry(ctx, tx, r.Before, parent, relocate); err == nil && r.Before.Share == nil {
-		r.After = r.Before
-		r.After.Parent, r.After.Name, r.After.UpdatedAt, r.After.Share = parent, name, fromStamp(p.now), into.Share
-	} else if err == nil { // which of several shares is the best is known to the database
-		r.After, err = entry(ctx, tx, id, viewer)
+	case r.Before.Share == nil:
+		r.After.Share = into.Share
+		err = reweigh(ctx, tx, id, relocate)
+	default: // which of several shares is the best is known to the database
+		if err = reweigh(ctx, tx, id, relocate); err == nil {
+			r.After, err = entry(ctx, tx, id, viewer)
+		}
 	}
 	if err != nil {
 		return r, err

@@ -148,7 +148,8 @@ func testPlans(t *testing.T, o Options, p plans) {
 	must(err)
 	_, err = s.SetMember(ctx, club.ID, friend.ID, true)
 	must(err)
-	must(s.SetShare(ctx, cloud.Share{Entry: 1, User: friend.ID}))
+	_, err = s.SetShare(ctx, cloud.Share{Entry: 1, User: friend.ID})
+	must(err)
 	_, err = s.SetPublic(ctx, 3, false, nil)
 	must(err)
 	for _, viewer := range []cloud.UserID{meta.AnyViewer, 1, friend.ID} {

@@ -209,20 +209,15 @@ func ownerOf(ctx context.Context, q querier, id cloud.EntryID) (user cloud.UserI
 	return user, err
 }
 
-// chargeAll charges what a query gives: users with bytes and files.
-func chargeAll(ctx context.Context, tx querier, sign int64, query string, args ...any) error {
-	type sum struct {
-		user         cloud.UserID
-		bytes, files int64
-	}
-	sums, err := rows(ctx, tx, func(row scanner) (s sum, err error) {
-		err = row.Scan(&s.user, &s.bytes, &s.files)
-		return s, err
-	}, query, args...)
-	for _, s := range sums {
-		if err == nil {
-			err = charge(ctx, tx, s.user, sign*s.bytes, sign*s.files)
-		}
-	}
-	return err
+// chargeAll charges what a query gives, so many times: users with bytes and files.
+func chargeAll(ctx context.Context, tx querier, times int64, query string, args ...any) error {
+	return exec(ctx, tx, fmt.Sprintf(`INSERT INTO space (user_id, used_bytes, used_files)
+		WITH charged (user_id, bytes, files) AS (%s)
+		SELECT x.user_id, %[2]d * SUM(x.bytes), %[2]d * SUM(x.files) FROM (
+			SELECT user_id, bytes, files FROM charged WHERE user_id <> 0
+			UNION ALL
+			SELECT 0, bytes, files FROM charged) x
+		GROUP BY x.user_id HAVING SUM(x.bytes) <> 0 OR SUM(x.files) <> 0
+		ON CONFLICT (user_id) DO UPDATE SET used_bytes = space.used_bytes + excluded.used_bytes,
+			used_files = space.used_files + excluded.used_files`, query, times), args...)
 }

@@ -55,7 +55,8 @@ func furnish(t *testing.T, s *sqlmeta.Store) {
 	must(err)
 	_, err = s.Delete(ctx, []cloud.EntryID{gone.ID}, nil)
 	must(err)
-	must(s.SetShare(ctx, cloud.Share{Entry: high.ID, User: ann.ID, CanWrite: true, SharedAt: now}))
+	_, err = s.SetShare(ctx, cloud.Share{Entry: high.ID, User: ann.ID, CanWrite: true, SharedAt: now})
+	must(err)
 	value := make([]byte, 1000)
 	for i := range value {
 		value[i] = byte(i)

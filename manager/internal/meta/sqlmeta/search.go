@@ -15,7 +15,7 @@ import (
 // A text that few names have is looked up in the index of their parts; one that
 // more of them have is met often by who reads all names in their order.
 const (
-	// fewNames is how many the index is asked for by number, once.
+	// fewNames is how many of what the index gives are all looked at.
 	fewNames = 2000
 	// In SQLite it gives up to so many in less time than it takes to read the names
 	// up to where they may stand. In PostgreSQL each is read from the table first.
@@ -173,13 +173,12 @@ func (s *Store) hunt(ctx context.Context, h hunt, f meta.Find, text string, want
 			order = byMeaning
 		}
 		h := h.also(`instr(e.name_key, ?2) > 0`)
-		ids, err := h.first(ctx, fmt.Sprintf(query, 1), arg, s.few+1)
-		if err != nil || len(ids) == 0 {
-			return nil, err
+		found, err := h.met(fmt.Sprintf(query, len(h.args)+1), arg, s.few).page(ctx, `met n CROSS JOIN entries e ON e.id = n.id`, order, order, want, skip)
+		if err != nil || len(found) > 0 {
+			return found, err
 		}
-		if len(ids) <= s.few {
-			places, args := idPlaces(len(h.args)+1, ids)
-			return h.also(`e.id IN (`+places+`)`, args...).page(ctx, `entries e`, order, order, want, skip)
+		if few, err := h.atMost(ctx, fmt.Sprintf(query, 1), arg, s.few); err != nil || few {
+			return nil, err
 		}
 		some := f.Recent
 		if !some {
@@ -198,9 +197,17 @@ func (s *Store) hunt(ctx context.Context, h hunt, f meta.Find, text string, want
 	return h.read(ctx, text, want, skip)
 }
 
-// first gives so many of the entries that a query gives, in any order.
-func (h hunt) first(ctx context.Context, query, arg string, most int) ([]cloud.EntryID, error) {
-	return rows(ctx, h.q, scanID[cloud.EntryID], `SELECT id FROM (`+query+`) n LIMIT ?2`, arg, most)
+// met is the hunt among the entries met that a query gives, if they are not more than
+// so many: else it finds nothing.
+func (h hunt) met(query, arg string, most int) hunt {
+	with := "WITH "
+	if h.with != "" {
+		with = strings.TrimSpace(h.with) + ", "
+	}
+	n := len(h.args) + 2
+	h = h.also(fmt.Sprintf(`(SELECT COUNT(*) FROM met) < ?%d`, n), arg, most+1)
+	h.with = with + fmt.Sprintf(`met (id) AS (SELECT id FROM (%s) n LIMIT ?%d) `, query, n)
+	return h
 }
 
 // atMost tells whether a query gives at most so many entries.

@@ -2,6 +2,8 @@ package sqlmeta
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"math"
 
@@ -19,21 +21,33 @@ const (
 )
 
 // SetShare implements meta.Tree. A share that is changed keeps its date.
-func (s *Store) SetShare(ctx context.Context, share cloud.Share) error {
-	if (share.User == 0) == (share.Group == 0) {
-		return fmt.Errorf("share entry %d: %w: with a user or with a group", share.Entry, cloud.ErrInvalid)
+func (s *Store) SetShare(ctx context.Context, share cloud.Share) (cloud.Share, error) {
+	fail := func(err error) (cloud.Share, error) {
+		return cloud.Share{}, fmt.Errorf("share entry %d with user %d or group %d: %w", share.Entry, share.User, share.Group, err)
 	}
+	upsert, since, whom := upsertShare, `SELECT shared_at FROM shares WHERE entry_id = ?1 AND user_id = ?2`, int64(share.User)
+	if share.Group != 0 {
+		upsert, since, whom = upsertGroupShare, `SELECT shared_at FROM group_shares WHERE entry_id = ?1 AND group_id = ?2`, int64(share.Group)
+	}
+	if (share.User == 0) == (share.Group == 0) {
+		return fail(fmt.Errorf("%w: with a user or with a group", cloud.ErrInvalid))
+	}
+	var at int64
 	err := s.update(ctx, func(tx querier) error {
-		at := orStamp(share.SharedAt, s.stamp())
-		if share.Group != 0 {
-			return putShare(ctx, tx, upsertGroupShare, share.Entry, int64(share.Group), share.CanWrite, at)
+		err := tx.QueryRowContext(ctx, since, share.Entry, whom).Scan(&at)
+		if errors.Is(err, sql.ErrNoRows) {
+			at, err = orStamp(share.SharedAt, s.stamp()), nil
 		}
-		return putShare(ctx, tx, upsertShare, share.Entry, int64(share.User), share.CanWrite, at)
+		if err != nil {
+			return err
+		}
+		return putShare(ctx, tx, upsert, share.Entry, whom, share.CanWrite, at)
 	})
 	if err != nil {
-		return fmt.Errorf("share entry %d with user %d or group %d: %w", share.Entry, share.User, share.Group, err)
+		return fail(err)
 	}
-	return nil
+	share.SharedAt = fromStamp(at)
+	return share, nil
 }
 
 // putShare adds or changes a share with whom, and has the entry say that it is

@@ -53,6 +53,20 @@ func (s *Store) Thumbnail(ctx context.Context, object cloud.ObjectID) (t meta.Th
 	return t, err
 }
 
+// Facts implements meta.Thumbnails. It asks by the entry, so that it may be asked
+// together with the entry itself.
+func (s *Store) Facts(ctx context.Context, entry cloud.EntryID) (facts string, err error) {
+	err = s.query(ctx, func(q querier) error {
+		err := q.QueryRowContext(ctx, `SELECT t.facts FROM entries e JOIN thumbnails t ON t.object_id = e.object_id WHERE e.id = ?1`, entry).Scan(&facts)
+		if errors.Is(err, sql.ErrNoRows) {
+			facts = ""
+			return nil
+		}
+		return err
+	})
+	return facts, err
+}
+
 // QueueThumbnails implements meta.Thumbnails.
 func (s *Store) QueueThumbnails(ctx context.Context, objects []cloud.ObjectID, priority, decoder int) error {
 	for some := range slices.Chunk(objects, askedTogether) {

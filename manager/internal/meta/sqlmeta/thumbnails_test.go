@@ -149,6 +149,11 @@ func TestThumbnails_ends(t *testing.T) {
 	if err != nil || got.Chunk != ready.Chunk || len(got.Images) != 1 || got.Images[0] != ready.Images[0] || got.Facts != ready.Facts {
 		t.Errorf("read back: %+v, %v", got, err)
 	}
+	for id, want := range map[cloud.EntryID]string{e.ID: ready.Facts, cloud.Root: "", e.ID + 1: ""} {
+		if facts, err := s.Facts(ctx, id); err != nil || facts != want {
+			t.Errorf("facts of %d: %q, %v", id, facts, err)
+		}
+	}
 	queue(3, meta.ThumbnailReady)
 
 	if n, err := s.RequeueThumbnails(ctx); n != 1 || err != nil {

@@ -84,7 +84,7 @@ type joiner interface {
 
 // foreseer is an engine that saves a question if it is told what the answer may be.
 type foreseer interface {
-	// foresee says that a query is likely to give one row of these values.
+	// foresee says that a query is likely to give one row of these values, or none.
 	foresee(query string, args []any, row ...any)
 }
 

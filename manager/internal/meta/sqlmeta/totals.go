@@ -3,27 +3,26 @@ package sqlmeta
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
 	"discordcloud/manager/internal/meta"
 	"discordcloud/pkg/cloud"
 )
 
 // The table of totals has, for each folder, what lies below it in all levels, and
-// how much of that in the folder itself, by type and by who comes to see it. Each change of entries keeps it right in its
-// transaction, from where it happens up to the root.
+// how much of that in the folder itself, by type and by who comes to see it. Each
+// change of entries keeps it right in its transaction, from where it happens up to
+// the root.
 const (
+	// everybody is who sees it where that is no user.
 	everybody cloud.UserID = 0
-	nobody    cloud.UserID = -1 // but those whom shares help
 
 	// seenBy is who sees entry e where he sees its folder.
 	seenBy = `CASE WHEN e.public OR e.owner_id IS NULL THEN 0 ELSE e.owner_id END`
 
-	// seenThrough is the same of what a row t of totals counts in folder e.
-	seenThrough = `CASE WHEN e.public OR e.owner_id IS NULL OR e.owner_id = t.seen_by THEN t.seen_by
-		WHEN t.seen_by = 0 THEN e.owner_id ELSE -1 END`
+	// seenThrough is the same of what a row of totals counts in folder e: -1 is nobody,
+	// but those whom shares help.
+	seenThrough = `CASE WHEN e.public OR e.owner_id IS NULL OR e.owner_id = seen_by THEN seen_by
+		WHEN seen_by = 0 THEN e.owner_id ELSE -1 END`
 
 	// parts of one entry e, as totals count it.
 	ownTotals = `CASE e.kind WHEN 'file' THEN e.type ELSE '' END AS type, CASE e.kind WHEN 'file' THEN 1 ELSE 0 END AS files,
@@ -31,223 +30,54 @@ const (
 	here = `CASE e.kind WHEN 'file' THEN 1 ELSE 0 END AS files_here, CASE e.kind WHEN 'file' THEN 0 ELSE 1 END AS folders_here`
 )
 
-// sees is seenBy.
-func sees(e cloud.Entry) cloud.UserID {
-	if e.Public {
-		return everybody
+type amount struct{ files, folders, bytes int64 }
+
+// weigh has the folders above some entries count them, with all that is below them,
+// so many times more: once, or -1 times for what leaves. which gives their ids. What
+// is in the trash counts nowhere.
+func weigh(ctx context.Context, tx querier, times int, which string, args ...any) error {
+	err := exec(ctx, tx, fmt.Sprintf(`INSERT INTO totals (folder_id, seen_by, type, files, folders, bytes, files_here, folders_here)
+		WITH RECURSIVE given (folder_id, seen_by, type, files, folders, bytes, files_here, folders_here) AS (
+			SELECT x.folder_id, x.seen_by, x.type, CAST(SUM(x.files) AS BIGINT), CAST(SUM(x.folders) AS BIGINT), CAST(SUM(x.bytes) AS BIGINT),
+				CAST(SUM(x.files_here) AS BIGINT), CAST(SUM(x.folders_here) AS BIGINT) FROM (
+				SELECT e.parent_id AS folder_id, `+seenBy+` AS seen_by, `+ownTotals+`, `+here+` FROM entries e WHERE e.id IN (%[2]s)
+				UNION ALL
+				SELECT e.parent_id, `+seenThrough+`, t.type, t.files, t.folders, t.bytes, 0, 0
+				FROM entries e CROSS JOIN totals t ON t.folder_id = e.id WHERE e.id IN (%[2]s)) x
+			GROUP BY x.folder_id, x.seen_by, x.type),
+		up (folder_id, seen_by, type, files, folders, bytes, files_here, folders_here, level) AS (
+			SELECT folder_id, seen_by, type, files, folders, bytes, files_here, folders_here, 0 FROM given
+			UNION ALL
+			SELECT e.parent_id, `+seenThrough+`, up.type, up.files, up.folders, up.bytes, 0, 0, up.level + 1
+			FROM up JOIN entries e ON e.id = up.folder_id WHERE e.id > 0 AND up.level <= %[3]d)
+		SELECT u.folder_id, u.seen_by, u.type, %[1]d * SUM(u.files), %[1]d * SUM(u.folders), %[1]d * SUM(u.bytes),
+			%[1]d * SUM(u.files_here), %[1]d * SUM(u.folders_here)
+		FROM up u WHERE u.folder_id >= 0 GROUP BY u.folder_id, u.seen_by, u.type
+		ON CONFLICT (folder_id, seen_by, type) DO UPDATE SET files = totals.files + excluded.files,
+			folders = totals.folders + excluded.folders, bytes = totals.bytes + excluded.bytes,
+			files_here = totals.files_here + excluded.files_here, folders_here = totals.folders_here + excluded.folders_here`,
+		times, which, meta.MaxDepth), args...)
+	if err != nil || times > 0 {
+		return err
 	}
-	return e.Owner
-}
-
-// through is who sees what one sees in a folder that the other sees.
-func through(folder, inside cloud.UserID) cloud.UserID {
-	switch {
-	case folder == everybody || folder == inside:
-		return inside
-	case inside == everybody:
-		return folder
-	}
-	return nobody
-}
-
-// weight is what entries add to the totals of the folder that they are in. What is
-// here are the entries themselves, without what is below them.
-type weight map[weightKey]amount
-
-type weightKey struct {
-	by   cloud.UserID
-	mime string
-}
-
-type amount struct{ files, folders, bytes, filesHere, foldersHere int64 }
-
-func (w weight) add(k weightKey, a amount, sign int64) {
-	sum := w[k]
-	sum.files += sign * a.files
-	sum.folders += sign * a.folders
-	sum.bytes += sign * a.bytes
-	sum.filesHere += sign * a.filesHere
-	sum.foldersHere += sign * a.foldersHere
-	if sum == (amount{}) {
-		delete(w, k)
-		return
-	}
-	w[k] = sum
-}
-
-func (w weight) addAll(other weight, sign int64) {
-	for k, a := range other {
-		w.add(k, a, sign)
-	}
-}
-
-// ownWeight is what a file, or an empty folder, adds to its folder.
-func ownWeight(e cloud.Entry) weight {
-	if e.IsFolder() {
-		return weight{{by: sees(e)}: {folders: 1, foldersHere: 1}}
-	}
-	return weight{{sees(e), e.Type}: {files: 1, bytes: e.Size, filesHere: 1}}
-}
-
-// weigh gives an entry's folder, and what it adds to that with all below it.
-func weigh(ctx context.Context, q querier, id cloud.EntryID) (parent cloud.EntryID, w weight, err error) {
-	w = weight{}
-	err = each(ctx, q, func(row scanner) error {
-		var k weightKey
-		var a amount
-		if err := row.Scan(&parent, &k.by, &k.mime, &a.files, &a.folders, &a.bytes, &a.filesHere, &a.foldersHere); err != nil {
-			return err
-		}
-		w.add(k, a, 1)
-		return nil
-	}, `SELECT e.parent_id, `+seenBy+`, `+ownTotals+`, `+here+` FROM entries e WHERE e.id = ?1
-		UNION ALL
-		SELECT e.parent_id, `+seenThrough+`, t.type, t.files, t.folders, t.bytes, 0, 0
-		FROM entries e CROSS JOIN totals t ON t.folder_id = e.id WHERE e.id = ?1`, id)
-	return parent, w, err
+	return exec(ctx, tx, fmt.Sprintf(`DELETE FROM totals WHERE files = 0 AND folders = 0 AND folder_id IN (
+		WITH RECURSIVE up (id) AS (
+			SELECT e.parent_id FROM entries e WHERE e.id IN (%s)
+			UNION
+			SELECT e.parent_id FROM up JOIN entries e ON e.id = up.id WHERE e.id > 0)
+		SELECT id FROM up)`, which), args...)
 }
 
 // reweigh keeps the totals right through a change of an entry, of what is below
 // it, or of its place.
 func reweigh(ctx context.Context, tx querier, id cloud.EntryID, change func() error) error {
-	from, before, err := weigh(ctx, tx, id)
-	if err != nil {
+	if err := weigh(ctx, tx, -1, `?1`, id); err != nil {
 		return err
 	}
 	if err := change(); err != nil {
 		return err
 	}
-	to, after, err := weigh(ctx, tx, id)
-	if err != nil {
-		return err
-	}
-	gone := weight{}
-	gone.addAll(before, -1)
-	if from == to {
-		after.addAll(gone, 1)
-		return spread(ctx, tx, to, after)
-	}
-	if err := spread(ctx, tx, from, gone); err != nil {
-		return err
-	}
-	return spread(ctx, tx, to, after)
-}
-
-// carry keeps the totals right through a change of an entry's place: what it adds to
-// a folder is the same in another one.
-func carry(ctx context.Context, tx querier, e cloud.Entry, to cloud.EntryID, relocate func() error) error {
-	w, err := ownWeight(e), error(nil)
-	if e.IsFolder() {
-		_, w, err = weigh(ctx, tx, e.ID)
-	}
-	if err != nil {
-		return err
-	}
-	gone := weight{}
-	gone.addAll(w, -1)
-	if err := spread(ctx, tx, e.Parent, gone); err != nil {
-		return err
-	}
-	if err := relocate(); err != nil {
-		return err
-	}
-	return spread(ctx, tx, to, w)
-}
-
-const (
-	totalsColumns = 8
-	// totalsTogether is how many rows of totals a statement changes.
-	totalsTogether = 200
-)
-
-// spread adds to the totals of a folder and of all above it. The trash has none.
-func spread(ctx context.Context, tx querier, folder cloud.EntryID, w weight) error {
-	if len(w) == 0 {
-		return nil
-	}
-	type level struct {
-		id cloud.EntryID
-		by cloud.UserID
-	}
-	above, err := rows(ctx, tx, func(row scanner) (l level, err error) {
-		err = row.Scan(&l.id, &l.by)
-		return l, err
-	}, `WITH RECURSIVE up (id, parent_id, seen_by, level) AS (
-			SELECT e.id, e.parent_id, `+seenBy+`, 0 FROM entries e WHERE e.id = ?1 AND e.id >= 0
-			UNION ALL
-			SELECT e.id, e.parent_id, `+seenBy+`, up.level + 1 FROM up JOIN entries e ON e.id = up.parent_id WHERE e.id >= 0 AND up.level < ?2)
-		SELECT id, seen_by FROM up ORDER BY level`, folder, meta.MaxDepth+1)
-	if err != nil {
-		return err
-	}
-	var args []any
-	var less []any // folders that lose something
-	flush := func() error {
-		if len(args) == 0 {
-			return nil
-		}
-		values := strings.Repeat(`, (?, ?, ?, ?, ?, ?, ?, ?)`, len(args)/totalsColumns)[2:]
-		err := exec(ctx, tx, `INSERT INTO totals (folder_id, seen_by, type, files, folders, bytes, files_here, folders_here) VALUES `+values+`
-			ON CONFLICT (folder_id, seen_by, type) DO UPDATE SET files = totals.files + excluded.files,
-				folders = totals.folders + excluded.folders, bytes = totals.bytes + excluded.bytes,
-				files_here = totals.files_here + excluded.files_here, folders_here = totals.folders_here + excluded.folders_here`, args...)
-		args = args[:0]
-		return err
-	}
-	for _, l := range above {
-		loses := false
-		for k, a := range w {
-			args = append(args, l.id, k.by, k.mime, a.files, a.folders, a.bytes, a.filesHere, a.foldersHere)
-			loses = loses || a.files < 0 || a.folders < 0
-			if len(args) == totalsColumns*totalsTogether {
-				if err := flush(); err != nil {
-					return err
-				}
-			}
-		}
-		if loses {
-			less = append(less, l.id)
-		}
-		w = w.through(l.by)
-	}
-	if err := flush(); err != nil || len(less) == 0 {
-		return err
-	}
-	return exec(ctx, tx, `DELETE FROM totals WHERE folder_id IN (`+strings.Repeat(`, ?`, len(less))[2:]+`) AND files = 0 AND folders = 0`, less...)
-}
-
-// through is what a folder's totals are to the one that it is in.
-func (w weight) through(folder cloud.UserID) weight {
-	outside := weight{}
-	for k, a := range w {
-		a.filesHere, a.foldersHere = 0, 0
-		outside.add(weightKey{through(folder, k.by), k.mime}, a, 1)
-	}
-	return outside
-}
-
-// lift takes entries, none of which is in another, out of the totals.
-func lift(ctx context.Context, tx querier, all []cloud.Entry) error {
-	gone := map[cloud.EntryID]weight{}
-	for _, e := range all {
-		w := ownWeight(e)
-		if e.IsFolder() {
-			var err error
-			if _, w, err = weigh(ctx, tx, e.ID); err != nil {
-				return err
-			}
-		}
-		if gone[e.Parent] == nil {
-			gone[e.Parent] = weight{}
-		}
-		gone[e.Parent].addAll(w, -1)
-	}
-	for _, from := range slices.Sorted(maps.Keys(gone)) {
-		if err := spread(ctx, tx, from, gone[from]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return weigh(ctx, tx, 1, `?1`, id)
 }
 
 // stale is the temporary table of folders whose totals are to be made anew, with
@@ -316,6 +146,18 @@ const opened = `given (id) AS (
 		SELECT w.top, e.parent_id FROM way w CROSS JOIN entries e ON e.id = w.at
 			WHERE w.at <> ?2 AND e.id > 0 AND ` + open + ` AND e.id NOT IN (SELECT id FROM given))`
 
+// eachTotal calls f for each row of a folder.
+func eachTotal(ctx context.Context, q querier, folder cloud.EntryID, f func(by cloud.UserID, mime string, a amount)) error {
+	return each(ctx, q, func(row scanner) error {
+		var by cloud.UserID
+		var mime string
+		var a amount
+		err := row.Scan(&by, &mime, &a.files, &a.folders, &a.bytes)
+		f(by, mime, a)
+		return err
+	}, `SELECT seen_by, type, files, folders, bytes FROM totals WHERE folder_id = ?1`, folder)
+}
+
 // Sizes implements meta.Tree.
 func (s *Store) Sizes(ctx context.Context, id cloud.EntryID, viewer cloud.UserID) (sizes meta.Sizes, err error) {
 	err = s.snapshot(ctx, func(q querier) error {
@@ -331,20 +173,13 @@ func (s *Store) Sizes(ctx context.Context, id cloud.EntryID, viewer cloud.UserID
 			}
 		}
 		hidden := false
-		if err := each(ctx, q, func(row scanner) error {
-			var by cloud.UserID
-			var mime string
-			var a amount
-			if err := row.Scan(&by, &mime, &a.files, &a.folders, &a.bytes); err != nil {
-				return err
-			}
+		if err := eachTotal(ctx, q, id, func(by cloud.UserID, mime string, a amount) {
 			if viewer != meta.AnyViewer && e.Share == nil && by != everybody && by != viewer {
 				hidden = true
-				return nil
+				return
 			}
 			count(mime, a)
-			return nil
-		}, `SELECT seen_by, type, files, folders, bytes FROM totals WHERE folder_id = ?1`, id); err != nil || !hidden {
+		}); err != nil || !hidden {
 			return err // where nothing is hidden, shares open nothing
 		}
 		return each(ctx, q, func(row scanner) error {

@@ -48,6 +48,7 @@ const (
 	trashColumns = `, t.name, t.parent_id, t.folder, COALESCE(t.user_id, 0), t.deleted_at, t.files, t.folders, t.size`
 	selectTrash  = `SELECT ` + entryColumns + trashColumns + ` FROM trash t, ` + entryTables +
 		` WHERE e.id = t.entry_id AND (?1 = -1 OR t.user_id = ?1 OR e.owner_id = ?1)`
+	selectOneTrashed = selectTrash + ` AND t.entry_id = ?2`
 )
 
 func scanTrashed(row scanner) (t meta.Trashed, err error) {
@@ -93,6 +94,7 @@ func (s *Store) ListTrash(ctx context.Context, user cloud.UserID, after string, 
 		last := all[limit-1]
 		next = fmt.Sprintf("%d.%d", last.DeletedAt.UnixMicro(), last.Entry.ID)
 	}
+	s.foreseeTrash(all, user)
 	return all, next, nil
 }
 
@@ -106,8 +108,23 @@ func (s *Store) Trashed(ctx context.Context, user cloud.UserID, id cloud.EntryID
 }
 
 func trashed(ctx context.Context, q querier, user cloud.UserID, id cloud.EntryID) (meta.Trashed, error) {
-	t, err := scanTrashed(q.QueryRowContext(ctx, selectTrash+` AND t.entry_id = ?2`, user, id))
+	t, err := scanTrashed(q.QueryRowContext(ctx, selectOneTrashed, user, id))
 	return t, notFound(err, "entry %d of the trash", id)
+}
+
+// foreseeTrash foresees that what a user was shown of his trash is asked for.
+func (s *Store) foreseeTrash(all []meta.Trashed, user cloud.UserID) {
+	if _, ok := s.engine.(foreseer); !ok {
+		return
+	}
+	for _, t := range all {
+		e := t.Entry
+		e.Name, e.Parent = strconv.FormatInt(int64(e.ID), 10), meta.TrashRoot // as discard leaves it
+		row := append(entryValues(e), t.Entry.Name, t.Entry.Parent, strings.Join(t.Folder, "/"),
+			t.DeletedBy, t.DeletedAt.UnixMicro(), t.Files, t.Folders, t.Bytes)
+		s.foresee(selectOneTrashed, []any{user, e.ID}, row...)
+		s.foresee(selectOneTrashed, []any{meta.AnyViewer, e.ID}, row...)
+	}
 }
 
 // Restore implements meta.Trash.
@@ -117,13 +134,12 @@ func (s *Store) Restore(ctx context.Context, id, parent cloud.EntryID, on meta.C
 		if err != nil {
 			return err
 		}
-		if err := exec(ctx, tx, `UPDATE entries SET trash_id = NULL WHERE trash_id = ?1`, id); err != nil {
+		from := t.Entry
+		from.Parent = meta.TrashRoot
+		if from.Share, err = grantOf(ctx, tx, id, meta.ViewerOf(ctx)); err != nil {
 			return err
 		}
-		if err := exec(ctx, tx, `DELETE FROM trash WHERE entry_id = ?1`, id); err != nil {
-			return err
-		}
-		if r, err = move(ctx, s.disposal(ctx, tx), id, parent, t.Entry.Name, on, allow); err != nil {
+		if r, err = s.disposal(ctx, tx).move(ctx, from, parent, from.Name, on, allow); err != nil {
 			return err
 		}
 		r.Before = t.Entry
@@ -132,7 +148,16 @@ func (s *Store) Restore(ctx context.Context, id, parent cloud.EntryID, on meta.C
 	if err != nil {
 		return meta.MoveResult{}, fmt.Errorf("restore entry %d: %w", id, err)
 	}
+	s.foreseeMoved(ctx, r)
 	return r, nil
+}
+
+// takeOut has an entry, and all that was deleted with it, be in the trash no more.
+func takeOut(ctx context.Context, tx querier, id cloud.EntryID) error {
+	if err := exec(ctx, tx, `UPDATE entries SET trash_id = NULL WHERE trash_id = ?1`, id); err != nil {
+		return err
+	}
+	return exec(ctx, tx, `DELETE FROM trash WHERE entry_id = ?1`, id)
 }
 
 // Purge implements meta.Trash.
