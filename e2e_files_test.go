@@ -162,6 +162,12 @@ func TestEndToEnd_commandLine(t *testing.T) {
 	}
 	sh.wants("", `"name":"empty","kind":"file","size":0`, "ls", "--json", "/Kept/here/tree")
 	sh.wants("", "", "mkdir", "/Other/deep")
+	sh.wants("", "", "mkdir", "/Open/deep", "--public")
+	for path, public := range map[string]bool{"/Kept": false, "/Kept/here/tree": false, "/Other": false, "/Other/deep": false, "/Open": true, "/Open/deep": true} {
+		if e, err := c.lookup(t.Context(), path); err != nil || e.Public != public {
+			t.Errorf("%s: %v; public %v, want %v", path, err, e.Public, public)
+		}
+	}
 	sh.wants("", "", "mv", "/Kept/here/tree/large.bin", "/Other/renamed.bin")
 	sh.wants("", "", "mv", "/Other/renamed.bin", "/Kept/here/tree/empty", "/Other/deep")
 	sh.wants("", "", "cp", "/Other/deep/renamed.bin", "/Kept")

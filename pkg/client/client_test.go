@@ -203,7 +203,7 @@ func TestClient_again(t *testing.T) {
 			if test.get {
 				_, err = c.Lookup(t.Context(), "/a")
 			} else {
-				_, _, err = c.MakeFolder(t.Context(), "/a")
+				_, _, err = c.MakeFolder(t.Context(), "/a", false)
 			}
 			if asked.Load() != test.want || (err == nil) != (test.want == 2) {
 				t.Errorf("asked %d times, want %d: %v", asked.Load(), test.want, err)

@@ -96,9 +96,10 @@ func pages[T any](ctx context.Context, c *Client, path string, query url.Values,
 	}
 }
 
-// MakeFolder makes a folder and those above it, as far as they are missing. It
-// tells whether the folder itself was.
-func (c *Client) MakeFolder(ctx context.Context, path string) (folder Entry, created bool, err error) {
+// MakeFolder makes a folder and those above it, as far as they are missing: like
+// the folder that they are in they are public or not, those at the top as public
+// tells. It tells whether the folder itself was missing.
+func (c *Client) MakeFolder(ctx context.Context, path string, public bool) (folder Entry, created bool, err error) {
 	path = strings.Trim(path, "/")
 	if path == "" {
 		return Entry{Kind: packet.KindFolder}, false, nil
@@ -107,8 +108,17 @@ func (c *Client) MakeFolder(ctx context.Context, path string) (folder Entry, cre
 		Entry   Entry
 		Created []Entry
 	}
-	err = c.do(ctx, http.MethodPost, at(0, "/folders"), map[string]string{"path": path}, &made)
-	return made.Entry, len(made.Created) > 0, err
+	if err := c.do(ctx, http.MethodPost, at(0, "/folders"), map[string]string{"path": path}, &made); err != nil {
+		return Entry{}, false, err
+	}
+	if len(made.Created) > 0 && made.Created[0].Parent == 0 && made.Created[0].Public != public {
+		for _, e := range made.Created {
+			if err := c.do(ctx, http.MethodPatch, at(e.ID, ""), map[string]bool{"public": public}, nil); err != nil {
+				return Entry{}, false, err
+			}
+		}
+	}
+	return made.Entry, len(made.Created) > 0, nil
 }
 
 // Size is how many bytes and files there are below a folder, as far as the user

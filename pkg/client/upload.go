@@ -27,6 +27,7 @@ type File struct {
 	Content    io.ReaderAt // read by several goroutines, and once more for its hash
 	Size       int64       // in bytes
 	ModifiedAt time.Time
+	Public     bool   // every user of the server may read it
 	Conflict   string // Fail, Overwrite, Rename or Skip
 	// Resume is the id of an unfinished upload of the same name and size that it
 	// goes on with, "" for none. If that was another file, it begins anew.
@@ -203,7 +204,8 @@ func (u *upload) begin(ctx context.Context, s *socket) (packet.UploadResponse, e
 	if u.id == "" {
 		at := u.f.ModifiedAt.UnixMilli()
 		ask = packet.UploadRequest{
-			Name: u.f.Name, Path: u.f.Folder, Size: u.f.Size, Conflict: u.f.Conflict, ModifiedAt: &at, Type: mime.TypeByExtension(path.Ext(u.f.Name)),
+			Name: u.f.Name, Path: u.f.Folder, Size: u.f.Size, IsPublic: u.f.Public,
+			Conflict: u.f.Conflict, ModifiedAt: &at, Type: mime.TypeByExtension(path.Ext(u.f.Name)),
 		}
 	}
 	reply, err := s.conn.Call(ctx, ask)

@@ -22,6 +22,7 @@ const batch = 10_000
 
 type putCmd struct {
 	signedIn
+	public
 	OnConflict string   `enum:"fail,overwrite,rename,skip" default:"fail" help:"If another file has the name: fail, overwrite, rename or skip. Of what is overwritten the server keeps versions."`
 	Jobs       int      `short:"j" default:"4" help:"Files at once, if the server has room for so many."`
 	Quiet      bool     `short:"q" help:"Say nothing but what fails."`
@@ -41,7 +42,7 @@ func (c putCmd) Run(ctx context.Context, t *Terminal) error {
 	}
 	return c.use(client.Options{Files: c.Jobs}, func(cl *client.Client) error {
 		return work(ctx, t, c.Quiet, c.Jobs, "uploaded", func(w *crew) error {
-			p := &putting{crew: w, c: cl, conflict: c.OnConflict, begun: map[begun]string{}}
+			p := &putting{crew: w, c: cl, conflict: c.OnConflict, public: c.Public, begun: map[begun]string{}}
 			if err := p.recall(); err != nil {
 				return err
 			}
@@ -60,6 +61,7 @@ type putting struct {
 	*crew
 	c        *client.Client
 	conflict string
+	public   bool
 	begun    map[begun]string // uploads of earlier runs, by their ids
 }
 
@@ -94,7 +96,7 @@ func (p *putting) count(source string) error {
 // all uploads what was named: files, also behind links, and folders as they are
 // called.
 func (p *putting) all(sources []string, target string) error {
-	folder, _, err := p.c.MakeFolder(p.ctx, target)
+	folder, _, err := p.c.MakeFolder(p.ctx, target, p.public)
 	if err != nil {
 		return err
 	}
@@ -144,7 +146,7 @@ func (p *putting) folder(dir, target string) error {
 		return nil
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	folder, created, err := p.c.MakeFolder(p.ctx, target)
+	folder, created, err := p.c.MakeFolder(p.ctx, target, p.public)
 	if err != nil {
 		return fmt.Errorf("%s: %w", shown(target), err)
 	}
@@ -236,7 +238,8 @@ func (p *putting) file(path, folder string, info fs.FileInfo, there map[string]c
 			return false, err
 		}
 		_, err = p.c.Upload(ctx, client.File{
-			Folder: folder, Name: name, Content: f, Size: now.Size(), ModifiedAt: now.ModTime(), Conflict: p.conflict, Resume: resume,
+			Folder: folder, Name: name, Content: f, Size: now.Size(), ModifiedAt: now.ModTime(),
+			Public: p.public, Conflict: p.conflict, Resume: resume,
 		}, p.sent)
 		if p.conflict == client.Skip && errors.Is(err, cloud.ErrExists) {
 			return true, nil

@@ -107,13 +107,19 @@ func findAll(ctx context.Context, cl *client.Client, paths []string) ([]int64, e
 
 type mkdirCmd struct {
 	signedIn
+	public
 	Path string `arg:"" help:"The folder."`
+}
+
+// public is the flag of what makes something.
+type public struct {
+	Public bool `help:"Let every user of the server read it; a folder within another is as public as that."`
 }
 
 // Run makes a folder.
 func (c mkdirCmd) Run(ctx context.Context, _ *Terminal) error {
 	return c.use(client.Options{}, func(cl *client.Client) error {
-		_, _, err := cl.MakeFolder(ctx, c.Path)
+		_, _, err := cl.MakeFolder(ctx, c.Path, c.Public)
 		return err
 	})
 }
