@@ -56,24 +56,9 @@ type Collector struct {
 
 // Run collects until ctx ends, and gives its cause.
 func (c *Collector) Run(ctx context.Context) error {
-	every := orDefault(c.Every, 10*time.Minute)
-	for {
-		next, err := c.Lead.do(ctx, JobCollector, every, func(ctx context.Context) error {
-			return errors.Join(c.unlessPaused(ctx, JobCollector, c.Collect), c.unlessPaused(ctx, JobOrphans, c.look))
-		})
-		if err != nil && ctx.Err() == nil {
-			c.Log.ErrorContext(ctx, "messages not collected", "err", err)
-		}
-		tick := time.NewTimer(next)
-		select {
-		case <-ctx.Done():
-			tick.Stop()
-			return context.Cause(ctx)
-		case <-tick.C:
-		case <-c.woken():
-		}
-		tick.Stop()
-	}
+	return c.Lead.run(ctx, JobCollector, orDefault(c.Every, 10*time.Minute), c.woken(), c.Log, func(ctx context.Context) error {
+		return errors.Join(c.unlessPaused(ctx, JobCollector, c.Collect), c.unlessPaused(ctx, JobOrphans, c.look))
+	})
 }
 
 func orDefault(d, def time.Duration) time.Duration {

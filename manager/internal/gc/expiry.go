@@ -54,22 +54,7 @@ const expiryPage = 50
 
 // Run expires what is due until ctx ends, and gives its cause.
 func (x *Expiry) Run(ctx context.Context) error {
-	every := orDefault(x.Every, time.Hour)
-	for {
-		next, err := x.Lead.do(ctx, "expiry", every, x.Expire)
-		if err != nil && ctx.Err() == nil {
-			x.Log.ErrorContext(ctx, "trash and versions not expired", "err", err)
-		}
-		tick := time.NewTimer(next)
-		select {
-		case <-ctx.Done():
-			tick.Stop()
-			return context.Cause(ctx)
-		case <-tick.C:
-		case <-x.woken():
-		}
-		tick.Stop()
-	}
+	return x.Lead.run(ctx, "expiry", orDefault(x.Every, time.Hour), x.woken(), x.Log, x.Expire)
 }
 
 // Expire removes all that is due now. What was deleted while there was no limit,
