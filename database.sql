@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS schema_version (
 
 DO $$
 BEGIN
-	IF EXISTS (SELECT 1 FROM schema_version WHERE version > 17) THEN
+	IF EXISTS (SELECT 1 FROM schema_version WHERE version > 18) THEN
 		RAISE EXCEPTION 'the database has newer tables than this file makes';
 	END IF;
 END
@@ -688,6 +688,18 @@ $migration$;
 	END IF;
 END
 $upgrade$;
+DO $upgrade$
+BEGIN
+	IF (SELECT MAX(version) FROM schema_version) = 17 THEN
+		EXECUTE $migration$
+-- Whether an upload ends with its manager: nobody could go on with it, and what it
+-- reserves would be missing for a day.
+ALTER TABLE uploads ADD COLUMN fleeting BOOLEAN NOT NULL DEFAULT FALSE;
+$migration$;
+		INSERT INTO schema_version (version, applied_at) VALUES (18, (extract(epoch FROM now()) * 1000000)::bigint);
+	END IF;
+END
+$upgrade$;
 -- End of upgrades.
 
 CREATE TABLE IF NOT EXISTS users (
@@ -928,6 +940,7 @@ CREATE TABLE IF NOT EXISTS uploads (
 	ended_at    BIGINT,
 	manager     TEXT COLLATE "C" NOT NULL DEFAULT '',
 	base        BIGINT           NOT NULL DEFAULT 0,
+	fleeting    BOOLEAN          NOT NULL DEFAULT FALSE,
 	CONSTRAINT uploads_object UNIQUE (object_id),
 	CONSTRAINT uploads_state CHECK (state IN ('running', 'waiting', 'done', 'failed', 'aborted')),
 	CONSTRAINT uploads_size CHECK (size >= 0 AND part_size > 0)
@@ -1464,7 +1477,7 @@ BEGIN
 END
 $$;
 
-INSERT INTO schema_version (version, applied_at) VALUES (17, (extract(epoch FROM now()) * 1000000)::bigint) ON CONFLICT DO NOTHING;
+INSERT INTO schema_version (version, applied_at) VALUES (18, (extract(epoch FROM now()) * 1000000)::bigint) ON CONFLICT DO NOTHING;
 
 NOTIFY pgrst, 'reload schema'; -- PostgREST learns of functions that are new
 

@@ -126,6 +126,47 @@ func TestEndToEnd_davFaults(t *testing.T) {
 	}
 }
 
+// A stream whose server is killed cannot go on: what was reserved for it is free once
+// the server is back.
+func TestEndToEnd_davKilled(t *testing.T) {
+	t.Parallel()
+	s := startServe(t, nil)
+	c := setUp(t, s.base)
+	c.servicesReady(3)
+	d := &davServer{serve: s, url: s.base + "/dav/"}
+	d.password = d.appPassword(t)
+	reserved := func() (bytes int64) {
+		var space struct {
+			Quota struct{ Reserved struct{ Bytes int64 } }
+		}
+		c.must(c.do(t.Context(), "GET", "/api/space", nil, &space))
+		return space.Quota.Reserved.Bytes
+	}
+	from, to := io.Pipe()
+	r, err := http.NewRequestWithContext(t.Context(), "PUT", d.url+"cut.bin", from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ContentLength = 1 << 20
+	r.SetBasicAuth(adminName, d.password)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := http.DefaultClient.Do(r)
+		ended <- err
+	}()
+	if _, err := to.Write(make([]byte, 100_000)); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "something is reserved", 10*time.Second, func() bool { return reserved() == r.ContentLength })
+	s.kill()
+	_ = to.Close() // never fails
+	if err := <-ended; err == nil {
+		t.Error("a stream whose server was killed ends well")
+	}
+	s.again(t)
+	until(t, "nothing is reserved", 10*time.Second, func() bool { return reserved() == 0 })
+}
+
 // On a disk that is full nothing is made, and nothing that was acknowledged is lost.
 func TestEndToEnd_davDatabaseFull(t *testing.T) {
 	dir := t.TempDir()

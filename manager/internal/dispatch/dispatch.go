@@ -28,6 +28,7 @@ package dispatch
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -124,6 +125,7 @@ type Dispatcher struct {
 	refused    int64  // parts that were not taken, for Debug
 	interrupts int64  // uploads that lost their service, for Debug
 	unhear     func() // ends the subscription to the bus
+	here       string // names this process in what it begins, also where there are never others
 }
 
 // New makes a Dispatcher. Run has to run beside it.
@@ -152,7 +154,7 @@ func New(o Options) *Dispatcher {
 		o.HTTP = newPartClient()
 	}
 	d := &Dispatcher{
-		Options: o,
+		Options: o, here: rand.Text(),
 		small:   semaphore.NewWeighted(smallFiles),
 		clients: map[*Client]struct{}{}, liars: map[string]struct{}{},
 		uploads: map[cloud.UploadID]*upload{}, shutting: map[cloud.UploadID]chan struct{}{},
@@ -160,7 +162,7 @@ func New(o Options) *Dispatcher {
 	d.left.L = &d.mu
 	d.unhear = func() {}
 	if d.self() != "" {
-		d.unhear = o.Bus.Subscribe(d.hear)
+		d.unhear, d.here = o.Bus.Subscribe(d.hear), d.self()
 	}
 	return d
 }
@@ -204,7 +206,7 @@ func (d *Dispatcher) drain() {
 // expire aborts uploads that nobody has gone on with.
 func (d *Dispatcher) expire(ctx context.Context) error {
 	now := d.Now()
-	aborted, err := d.Store.ExpireUploads(ctx, now.Add(-d.Idle), now.Add(-d.History))
+	aborted, err := d.Store.ExpireUploads(ctx, now.Add(-d.Idle), now.Add(-d.History), d.here)
 	if err != nil {
 		return err
 	}

@@ -157,7 +157,8 @@ func (c *Client) prepare(ctx context.Context, q Request) (*upload, error) {
 		ID: cloud.UploadID(packet.NewUUID()), User: c.Who.User,
 		Base: q.Base, Folder: q.Folder, Name: q.Name, Size: q.Size, PartSize: size, Public: q.Public,
 		OnConflict: onConflict(q.Conflict), Type: cleanType(q.Type), ModifiedAt: q.ModifiedAt.UTC(),
-		State: meta.UploadRunning, CreatedAt: now, TouchedAt: now, Manager: d.self(),
+		State: meta.UploadRunning, CreatedAt: now, TouchedAt: now, Manager: d.here,
+		Fleeting: c.Version == packet.V1 || q.Size == 0, // whose clients do not come back
 	}
 	_, _ = rand.Read(row.Object[:]) // never fails
 	if row.Parts() > 1<<31 {

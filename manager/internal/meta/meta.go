@@ -405,6 +405,7 @@ type Upload struct {
 	CreatedAt  time.Time
 	TouchedAt  time.Time // last part stored
 	Manager    string    // that works on it, "" for none
+	Fleeting   bool      // it ends with that manager: nobody can go on with it
 }
 
 // MaxParts is how many parts an upload may have whose size is not known.
@@ -488,7 +489,8 @@ type Uploads interface {
 	// done upload gives the same answer again, but for CreatedFolders; it is
 	// ErrNotFound if the entry has been deleted since.
 	FinishUpload(ctx context.Context, id cloud.UploadID, f Finish) (Finished, error)
-	// ExpireUploads aborts running and waiting uploads without progress since
-	// idle, removes history older than history, and gives the aborted ones.
-	ExpireUploads(ctx context.Context, idle, history time.Time) ([]Upload, error)
+	// ExpireUploads aborts running and waiting uploads without progress since idle, and
+	// fleeting ones whose manager is not self and has gone. It removes history older
+	// than history, and gives the aborted ones.
+	ExpireUploads(ctx context.Context, idle, history time.Time, self string) ([]Upload, error)
 }

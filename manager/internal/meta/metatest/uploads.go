@@ -303,7 +303,7 @@ var uploads = []testcase{
 		f.fill(waiting) // progress: it is touched
 		f.ok(f.SetUploadState(f.ctx, waiting.ID, meta.UploadWaiting, ""))
 		f.ok(f.SetUploadState(f.ctx, failed.ID, meta.UploadFailed, "x"))
-		aborted := must(f.ExpireUploads(f.ctx, now.Add(-time.Hour), now.Add(-24*time.Hour)))(f)
+		aborted := must(f.ExpireUploads(f.ctx, now.Add(-time.Hour), now.Add(-24*time.Hour), ""))(f)
 		if len(aborted) != 1 || aborted[0].ID != idle.ID || aborted[0].State != meta.UploadAborted {
 			f.Errorf("aborted %+v, want %s", aborted, idle.ID)
 		}
@@ -313,13 +313,33 @@ var uploads = []testcase{
 		f.same("waiting", must(f.Upload(f.ctx, waiting.ID))(f).State, meta.UploadWaiting)
 		f.same("failed", must(f.Upload(f.ctx, failed.ID))(f).State, meta.UploadFailed)
 		// History goes; what is aborted now is history from now on.
-		aborted = must(f.ExpireUploads(f.ctx, now.Add(time.Hour), now.Add(time.Hour)))(f)
+		aborted = must(f.ExpireUploads(f.ctx, now.Add(time.Hour), now.Add(time.Hour), ""))(f)
 		f.same("aborted", len(aborted), 2)
 		for _, u := range []meta.Upload{idle, failed} {
 			_, err := f.Upload(f.ctx, u.ID)
 			f.is(err, cloud.ErrNotFound)
 		}
 		f.same("waiting", must(f.Upload(f.ctx, waiting.ID))(f).State, meta.UploadAborted)
+	}},
+	{"expire with their manager", func(f *fixture) {
+		ann := f.user("ann")
+		start := func(manager string, fleeting bool) cloud.UploadID {
+			u := f.upload(ann, "file", 10)
+			u.Manager, u.Fleeting = manager, fleeting
+			f.begin(u)
+			return u.ID
+		}
+		mine, gone, lasting := start("me", true), start("gone", true), start("gone", false)
+		aborted := must(f.ExpireUploads(f.ctx, time.Now().Add(-time.Hour), time.Now().Add(-time.Hour), "me"))(f)
+		if len(aborted) != 1 || aborted[0].ID != gone || !aborted[0].Fleeting {
+			f.Errorf("aborted %+v, want %s", aborted, gone)
+		}
+		f.same("aborted", must(f.Upload(f.ctx, gone))(f).State, meta.UploadAborted)
+		for _, id := range []cloud.UploadID{mine, lasting} {
+			f.same("running", must(f.Upload(f.ctx, id))(f).State, meta.UploadRunning)
+		}
+		q := must(f.Quota(f.ctx, ann))(f)
+		f.same("reserved", [2]int64{q.ReservedFiles, q.ReservedBytes}, [2]int64{2, 20})
 	}},
 }
 

@@ -15,7 +15,7 @@ import (
 
 const (
 	uploadColumns = `u.id, u.user_id, u.object_id, u.folder, u.name, u.size, u.part_size, u.public, u.on_conflict, u.type,
-		u.modified_at, u.state, u.reason, COALESCE(u.entry_id, 0), u.created_at, u.touched_at, u.manager, u.base`
+		u.modified_at, u.state, u.reason, COALESCE(u.entry_id, 0), u.created_at, u.touched_at, u.manager, u.base, u.fleeting`
 	selectUpload = `SELECT ` + uploadColumns + `, u.replaced, u.renamed FROM uploads u WHERE `
 
 	// sizeMax is the largest size that a JavaScript number holds. As the size of
@@ -52,10 +52,10 @@ func (s *Store) CreateUpload(ctx context.Context, u meta.Upload) error {
 			return err
 		}
 		if err := exec(ctx, tx, `INSERT INTO uploads (id, user_id, object_id, folder, name, size, part_size, public,
-				on_conflict, type, modified_at, state, created_at, touched_at, manager, base)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+				on_conflict, type, modified_at, state, created_at, touched_at, manager, base, fleeting)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			u.ID, u.User, u.Object[:], strings.Join(u.Folder, "/"), u.Name, size, u.PartSize, u.Public,
-			u.OnConflict, u.Type, modified, meta.UploadRunning, created, orStamp(u.TouchedAt, created), u.Manager, u.Base); err != nil {
+			u.OnConflict, u.Type, modified, meta.UploadRunning, created, orStamp(u.TouchedAt, created), u.Manager, u.Base, u.Fleeting); err != nil {
 			return err
 		}
 		return fits(ctx, tx, u.User, u.User, "")
@@ -202,16 +202,20 @@ func (s *Store) HoldUpload(ctx context.Context, id cloud.UploadID, before, manag
 }
 
 // ExpireUploads implements meta.Uploads.
-func (s *Store) ExpireUploads(ctx context.Context, idle, history time.Time) (aborted []meta.Upload, err error) {
+func (s *Store) ExpireUploads(ctx context.Context, idle, history time.Time, self string) (aborted []meta.Upload, err error) {
 	err = s.update(ctx, func(tx querier) error {
 		if err := exec(ctx, tx, `DELETE FROM uploads WHERE ended_at < ?`, history.UnixMicro()); err != nil {
 			return err
 		}
 		aborted, err = rows(ctx, tx, scanUploadOnly,
-			selectUpload+`u.state IN ('running', 'waiting') AND u.touched_at < ? ORDER BY u.created_at, u.id`, idle.UnixMicro())
+			selectUpload+`u.state IN ('running', 'waiting') AND (u.touched_at < ?1
+				OR u.fleeting AND u.manager <> ?2 AND NOT EXISTS (SELECT 1 FROM managers m WHERE m.id = u.manager)) ORDER BY u.created_at, u.id`, idle.UnixMicro(), self)
 		for i := range aborted {
 			if err == nil {
 				aborted[i].State, aborted[i].Reason = meta.UploadAborted, "no progress for too long"
+				if !aborted[i].TouchedAt.Before(idle) {
+					aborted[i].Reason = "its server is gone"
+				}
 				err = end(ctx, tx, upload{Upload: aborted[i]}, meta.UploadAborted, aborted[i].Reason, s.stamp())
 			}
 		}
@@ -237,7 +241,7 @@ func scanUpload(row scanner) (upload, error) {
 		created, touched int64
 	)
 	if err := row.Scan(&u.ID, &u.User, &object, &folder, &u.Name, &u.Size, &u.PartSize, &u.Public, &u.OnConflict, &u.Type,
-		&modified, &u.State, &u.Reason, &u.Entry, &created, &touched, &u.Manager, &u.Base, &u.replaced, &u.renamed); err != nil {
+		&modified, &u.State, &u.Reason, &u.Entry, &created, &touched, &u.Manager, &u.Base, &u.Fleeting, &u.replaced, &u.renamed); err != nil {
 		return upload{}, err
 	}
 	copy(u.Object[:], object)
