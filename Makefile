@@ -79,10 +79,12 @@ vuln:
 bench: page
 	$(GO) run ./tools/bench $(BENCH_FLAGS)
 
-# Clients on a sandbox that fails all the time; SOAK_FOR=1h for longer.
+# Clients on a sandbox that fails all the time; SOAK_FOR=1h for longer. SOAK_ON=managers
+# kills and cuts off the product's processes as well: see docs/performance.md.
 SOAK_FOR ?= 3m
+SOAK_ON ?= here
 soak: page
-	$(GO) run ./tools/soak -for $(SOAK_FOR)
+	$(GO) run ./tools/soak -on $(SOAK_ON) -for $(SOAK_FOR)
 
 $(TOOLS)/staticcheck:
 	GOBIN=$(TOOLS) $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)

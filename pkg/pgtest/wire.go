@@ -31,7 +31,6 @@ type Wire struct {
 	next    Fate
 	conns   map[net.Conn]bool
 	release chan struct{}
-	once    sync.Once // closes release
 }
 
 // Wire listens on a port of its own, and hands on what it hears to the server.
@@ -45,6 +44,7 @@ func (s *Server) Wire() *Wire {
 	w.all.Go(w.accept)
 	s.t.Cleanup(func() {
 		_ = l.Close()
+		w.Next(Pass)
 		w.Release()
 		w.Cut()
 		w.all.Wait()
@@ -65,7 +65,12 @@ func (w *Wire) Next(f Fate) {
 }
 
 // Release lets a COMMIT that is LateOnly reach the server.
-func (w *Wire) Release() { w.once.Do(func() { close(w.release) }) }
+func (w *Wire) Release() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	close(w.release)
+	w.release = make(chan struct{})
+}
 
 // Cut breaks all connections.
 func (w *Wire) Cut() {
@@ -109,13 +114,13 @@ func (w *Wire) drop(conns ...net.Conn) {
 	}
 }
 
-// fate is that of the COMMIT that is on its way.
-func (w *Wire) fate() Fate {
+// fate is that of the COMMIT that is on its way; release is closed by the next
+// Release.
+func (w *Wire) fate() (f Fate, release chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	f := w.next
-	w.next = Pass
-	return f
+	f, w.next = w.next, Pass
+	return f, w.release
 }
 
 func (w *Wire) pump(client, server net.Conn) {
@@ -131,7 +136,7 @@ func (w *Wire) pump(client, server net.Conn) {
 			return
 		}
 		if hasCommit(b[:n]) {
-			switch w.fate() {
+			switch fate, release := w.fate(); fate {
 			case CutOff:
 				return
 			case Unheard:
@@ -141,7 +146,7 @@ func (w *Wire) pump(client, server net.Conn) {
 				return
 			case LateOnly:
 				_ = client.Close()
-				<-w.release
+				<-release
 				w.finish(server, b[:n])
 				return
 			}

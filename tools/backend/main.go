@@ -26,6 +26,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"discordcloud/tools/internal/rig"
 )
 
 // The backends.
@@ -39,7 +41,7 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:]); errors.Is(err, errMissing) {
+	if err := run(ctx, os.Args[1:]); errors.Is(err, rig.ErrMissing) {
 		fmt.Println("LEFT OUT:", err) // with CI=true it is another error
 	} else if err != nil {
 		if ended, ok := errors.AsType[*exec.ExitError](err); ok && ended.ExitCode() > 0 {
@@ -76,9 +78,9 @@ func hosted(ctx context.Context, on string, command []string) (err error) {
 	if err != nil {
 		return err
 	}
-	h := &host{ctx: ctx, dir: dir, on: on, given: map[string]map[string]string{}}
-	h.Cleanup(func() { err = errors.Join(err, os.RemoveAll(dir)) })
-	defer h.end()
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	h := &host{Host: rig.NewHost(ctx, dir), on: on, given: map[string]map[string]string{}}
+	defer func() { err = errors.Join(err, h.Close()) }()
 	if err := h.begin(); err != nil {
 		return err
 	}

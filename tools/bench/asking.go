@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+
+	"discordcloud/tools/internal/rig"
 )
 
 // asked are the benchmarks of the store itself, without HTTP, JSON and a client,
@@ -46,7 +48,7 @@ func asking(ctx context.Context, w *world, name string) (all []result, err error
 	}
 	figures := metrics(out)
 	if len(figures) == 0 {
-		return nil, fmt.Errorf("%w: the benchmarks of %s gave nothing", errMissing, name)
+		return nil, fmt.Errorf("%w: the benchmarks of %s gave nothing", rig.ErrMissing, name)
 	}
 	for _, s := range asked {
 		got, ok := figures[s.name+" "+s.metric]

@@ -18,6 +18,8 @@ import (
 	"regexp"
 	"syscall"
 	"time"
+
+	"discordcloud/tools/internal/rig"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -83,9 +85,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// errMissing leaves a row out: what it needs is not installed.
-var errMissing = errors.New("left out")
-
 // measure measures the rows that are picked. What was measured before an error
 // is in the report.
 func measure(ctx context.Context, o options, pick *regexp.Regexp, progress io.Writer) (report, error) {
@@ -109,7 +108,7 @@ func measure(ctx context.Context, o options, pick *regexp.Regexp, progress io.Wr
 		}
 		start := time.Now()
 		results, err := row.measure(ctx, w)
-		if errors.Is(err, errMissing) {
+		if errors.Is(err, rig.ErrMissing) {
 			_, _ = fmt.Fprintf(progress, "%-14s %v\n", row.name, err)
 			continue
 		}

@@ -5,8 +5,10 @@ package main
 import (
 	"context"
 	"fmt"
+
+	"discordcloud/tools/internal/rig"
 )
 
 func (w *world) postgres(context.Context) (string, error) {
-	return "", fmt.Errorf("%w: PostgreSQL is started on Unix only", errMissing)
+	return "", fmt.Errorf("%w: PostgreSQL is started on Unix only", rig.ErrMissing)
 }

@@ -13,7 +13,7 @@ import (
 
 func TestSoak(t *testing.T) {
 	var out, errs bytes.Buffer
-	if code := run([]string{"-for", "10s", "-seed", "1"}, &out, &errs); code != 0 {
+	if code := run([]string{"-for", "5s", "-seed", "1"}, &out, &errs); code != 0 {
 		t.Errorf("exit code %d\n%s%s", code, &out, &errs)
 	}
 	t.Log(out.String())

@@ -10,9 +10,11 @@ import (
 type tally struct {
 	mu      sync.Mutex
 	done    map[string]int // by kind of operation
+	cut     map[string]int // by kind, what did not come to its end, and why
 	bytes   int64          // that were compared
 	wrong   []string
-	dropped int // of wrong, beyond what is kept
+	dropped int                              // of wrong, beyond what is kept
+	tell    func(format string, args ...any) // of all that goes wrong, at once; nil for nobody
 }
 
 // wrongMost is how many failures are kept to be shown.
@@ -28,9 +30,26 @@ func (t *tally) did(kind string, bytes int64) {
 	t.bytes += bytes
 }
 
+// missed counts what did not come to its end because parts of the product were cut
+// off, or killed.
+func (t *tally) missed(kind string, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.cut == nil {
+		t.cut = map[string]int{}
+	}
+	t.cut[kind]++
+	if t.tell != nil {
+		t.tell("missed %s: %v", kind, err)
+	}
+}
+
 func (t *tally) fail(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.tell != nil {
+		t.tell("FAILED "+format, args...)
+	}
 	if len(t.wrong) >= wrongMost {
 		t.dropped++
 		return

@@ -167,7 +167,21 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 	return json.Unmarshal(text, out)
 }
 
-// Connect opens the socket, and keeps the outcomes of uploads from now on.
+// Connected tells whether there is a socket that has not ended.
+func (c *Client) Connected() bool {
+	if c.conn == nil {
+		return false
+	}
+	select {
+	case <-c.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// Connect opens the socket, in the place of one that has ended, and keeps the
+// outcomes of uploads from now on.
 func (c *Client) Connect(ctx context.Context) error {
 	var ticket struct{ Ticket string }
 	if err := c.Do(ctx, "POST", "/api/tickets", map[string]any{"purpose": "socket"}, &ticket); err != nil {
@@ -190,12 +204,25 @@ func (c *Client) Connect(ctx context.Context) error {
 }
 
 func (c *Client) note(p packet.Packet) {
-	if info, ok := p.(packet.UploadFinishInfo); ok {
-		c.outcome(info.UploadID) <- info
+	switch info := p.(type) {
+	case packet.UploadFinishInfo:
+		c.tell(info)
+	case packet.UploadInterrupted:
+		c.tell(packet.UploadFinishInfo{UploadID: info.UploadID, Reason: "interrupted: " + info.Reason})
 	}
 }
 
-// outcome is where the end of an upload is told, once.
+// tell has the last that was told of an upload stand for its outcome.
+func (c *Client) tell(info packet.UploadFinishInfo) {
+	ch := c.outcome(info.UploadID)
+	select {
+	case <-ch:
+	default:
+	}
+	ch <- info // this goroutine alone writes
+}
+
+// outcome is where it is told how an upload ended, or that it was interrupted.
 func (c *Client) outcome(id string) chan packet.UploadFinishInfo {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -236,6 +263,7 @@ func (c *Client) Book(ctx context.Context, n int) (int, error) {
 type Entry struct {
 	ID   int64
 	Name string
+	Kind string // file or folder
 	Size int64
 }
 

@@ -30,14 +30,18 @@ import (
 
 // Config is what a Product is made of. Zero values are what `serve` has.
 type Config struct {
-	Dir      string         // of everything it keeps; demanded
-	Sandbox  sandbox.Config // its Dir is below Dir
-	Discord  discord.Options
-	Store    discordblob.Options
-	Read     object.Limits
-	Services int // 3
-	Capacity int // uploads at once of each service: 1
-	Log      *slog.Logger
+	Dir     string         // of everything it keeps; demanded
+	Sandbox sandbox.Config // its Dir is below Dir
+	Discord discord.Options
+	Store   discordblob.Options
+	Read    object.Limits
+	// Retention and Collect are a manager's; it keeps nothing and deletes nothing by
+	// default.
+	Retention manager.Retention
+	Collect   manager.Collect
+	Services  int // 3
+	Capacity  int // uploads at once of each service: 1
+	Log       *slog.Logger
 }
 
 // Product is the whole product in this process, wired as `serve` does it, on a
@@ -119,7 +123,7 @@ func Start(ctx context.Context, cfg Config) (_ *Product, err error) {
 		Discord: manager.Discord{
 			Token: config.Secret(p.Sandbox.Token()), Channels: p.Sandbox.Channels(), API: cfg.Discord.APIURL, CDNHosts: []string{host},
 		},
-		Blobs: p.blobs, Read: cfg.Read, Mounts: mounts, Version: "rig", Log: cfg.Log,
+		Blobs: p.blobs, Messages: p.blobs, Read: cfg.Read, Retention: cfg.Retention, Collect: cfg.Collect, Mounts: mounts, Version: "rig", Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())

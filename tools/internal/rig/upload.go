@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,40 +29,122 @@ const (
 // when the manager has acknowledged it. With an error nothing is known: it may
 // be stored all the same.
 func (c *Client) Upload(ctx context.Context, folder, name string, data Content) error {
-	reply, err := c.call(ctx, packet.UploadRequest{Path: folder, Name: name, Size: data.Size, Conflict: packet.ConflictOverwrite})
+	r, err := c.Begin(ctx, folder, name, data.Size, packet.ConflictOverwrite)
 	if err != nil {
-		return fmt.Errorf("request: %w", err)
+		return err
+	}
+	if err := c.Send(ctx, r, data, Missing(r, data)); err != nil {
+		return err
+	}
+	_, err = c.Outcome(ctx, r)
+	return err
+}
+
+// Rejected is an upload that the manager did not accept, or that has failed.
+type Rejected string
+
+func (r Rejected) Error() string { return "rejected: " + string(r) }
+
+// Begin asks for an upload. conflict says what is to be done about a name that is
+// taken.
+func (c *Client) Begin(ctx context.Context, folder, name string, size int64, conflict string) (packet.UploadResponse, error) {
+	return c.accepted(ctx, packet.UploadRequest{Path: folder, Name: name, Size: size, Conflict: conflict})
+}
+
+// Resume asks to go on with an upload.
+func (c *Client) Resume(ctx context.Context, id string) (packet.UploadResponse, error) {
+	select {
+	case <-c.outcome(id): // of before
+	default:
+	}
+	return c.accepted(ctx, packet.UploadResume{UploadID: id})
+}
+
+// Pending are the user's uploads that have not ended.
+func (c *Client) Pending(ctx context.Context) (ids []string, err error) {
+	reply, err := c.call(ctx, packet.UploadsRequest{})
+	if err != nil {
+		return nil, fmt.Errorf("uploads: %w", err)
+	}
+	all, ok := reply.(packet.Uploads)
+	if !ok {
+		return nil, fmt.Errorf("uploads: the answer is a %s", reply.PacketID())
+	}
+	for _, u := range all.Uploads {
+		ids = append(ids, u.UploadID)
+	}
+	return ids, nil
+}
+
+// Abort gives an upload up.
+func (c *Client) Abort(ctx context.Context, id string) error {
+	reply, err := c.call(ctx, packet.UploadAbortRequest{UploadID: id})
+	if err != nil {
+		return fmt.Errorf("abort: %w", err)
+	}
+	if said, ok := reply.(packet.Boolean); !ok || !said.Success {
+		return fmt.Errorf("abort: %s", said.Message)
+	}
+	return nil
+}
+
+func (c *Client) accepted(ctx context.Context, p packet.Packet) (packet.UploadResponse, error) {
+	reply, err := c.call(ctx, p)
+	if err != nil {
+		return packet.UploadResponse{}, fmt.Errorf("request: %w", err)
 	}
 	r, ok := reply.(packet.UploadResponse)
 	if !ok || !r.Accepted {
-		return fmt.Errorf("request: rejected: %s", r.RejectionReason)
+		return r, fmt.Errorf("request: %w", Rejected(r.RejectionReason))
 	}
-	if data.Size > 0 {
-		if err := c.send3(ctx, r, data); err != nil {
-			return err
-		}
-	}
+	return r, nil
+}
+
+// Outcome waits for the end of an upload, and gives the name that it is stored
+// under, "" for the one that was asked for.
+func (c *Client) Outcome(ctx context.Context, r packet.UploadResponse) (name string, err error) {
 	select {
 	case info := <-c.outcome(r.UploadID):
 		c.mu.Lock()
 		delete(c.outcomes, r.UploadID)
 		c.mu.Unlock()
 		if !info.Success {
-			return fmt.Errorf("outcome: %s", info.Reason)
+			return "", fmt.Errorf("outcome: %w", Rejected(info.Reason))
 		}
-		return nil
+		return info.RenameTarget, nil
 	case <-c.ended:
-		return errors.New("outcome: the socket has ended")
+		return "", errors.New("outcome: the socket has ended")
 	case <-ctx.Done():
-		return fmt.Errorf("outcome: %w", context.Cause(ctx))
+		return "", fmt.Errorf("outcome: %w", context.Cause(ctx))
 	}
 }
 
-// send3 posts the parts, as many at once as the page does.
-func (c *Client) send3(ctx context.Context, r packet.UploadResponse, data Content) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(partsAtOnce)
+// Missing are the parts of an upload that are not stored yet.
+func Missing(r packet.UploadResponse, data Content) (missing []int64) {
 	for part := range (data.Size + r.ChunkSize - 1) / r.ChunkSize {
+		if !slices.ContainsFunc(r.Confirmed, func(done packet.Range) bool { return done[0] <= part && part <= done[1] }) {
+			missing = append(missing, part)
+		}
+	}
+	return missing
+}
+
+// Send posts parts, as many at once as the page does. Without a socket it does not
+// go on: the upload has to be resumed.
+func (c *Client) Send(ctx context.Context, r packet.UploadResponse, data Content, parts []int64) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	ended := c.ended
+	group, ctx := errgroup.WithContext(ctx)
+	go func() {
+		select {
+		case <-ended:
+			cancel(errors.New("the socket has ended"))
+		case <-ctx.Done():
+		}
+	}()
+	group.SetLimit(partsAtOnce)
+	for _, part := range parts {
 		group.Go(func() error {
 			for try := 1; ; try++ {
 				err := c.post(ctx, r, data, part)
