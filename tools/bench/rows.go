@@ -20,6 +20,7 @@ var rows = []row{
 	{"zip-one", zipOne},
 	{"zip-many", zipMany},
 	{"zip-walk", zipWalk},
+	{"cli", cliLarge},
 	{"rclone", rcloneLarge},
 	{"dav-small", davSmall},
 	{"rclone-small", rcloneSmall},

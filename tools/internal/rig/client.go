@@ -39,6 +39,9 @@ const (
 	password = "correct horse battery"
 )
 
+// Administrator is who SetUp makes, with the password.
+func Administrator() (name, secret string) { return user, password }
+
 // SetUp makes the first administrator of an empty server and signs in.
 func SetUp(ctx context.Context, base string) (*Client, error) {
 	return sign(ctx, base, "/api/setup", user, password)
