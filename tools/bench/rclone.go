@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,8 +56,7 @@ func (r *rclone) run(ctx context.Context, args ...string) (string, error) {
 // address, since how it writes a file is the same for both. To a server of the vendor "owncloud" rclone
 // sends a sum in front, for which it reads the whole file before the first byte goes:
 // what it does alone is not ours to make faster, so the vendor is "other". That it
-// reads the file once more to compare a sum is left out as well. What either side
-// posted is deleted before the other begins, as in uploading.
+// reads the file once more to compare a sum is left out as well.
 func rcloneLarge(ctx context.Context, w *world) ([]result, error) {
 	f, err := w.large(ctx)
 	if err != nil {
@@ -73,68 +70,19 @@ func rcloneLarge(ctx context.Context, w *world) ([]result, error) {
 	if r == nil || err != nil {
 		return nil, err
 	}
-	local := filepath.Join(w.memory, "local")
-	defer func() { _ = os.Remove(local) }() // all of the folder goes in the end
-	if err := write(local, f.data); err != nil {
-		return nil, err
+	run := func(args ...string) error {
+		_, err := r.run(ctx, append(args, "--retries", "1")...)
+		return err
 	}
-	var up, down []sample
-	for i := range min(w.runs, 3) {
-		before, err := w.attachments(ctx)
-		if err != nil {
-			return nil, err
-		}
-		var u, d sample
-		if u.base, _, err = w.timed(w.product, w.size, func() (int64, error) {
-			return w.size, w.client.Upload(ctx, "/bench", "rclone", rig.Content{Seed: uint64(20 + i), Size: w.size})
-		}); err != nil {
-			return nil, err
-		}
-		if err := w.forgetSince(ctx, before); err != nil {
-			return nil, err
-		}
-		if u.got, _, err = w.timed(w.product, w.size, func() (int64, error) {
-			_, err := r.run(ctx, "copyto", local, "d:bench/rclone", "--webdav-vendor", "other", "--retries", "1", "--ignore-times", "--ignore-checksum")
-			return w.size, err
-		}); err != nil {
-			return nil, err
-		}
-		if err := w.forgetSince(ctx, before); err != nil {
-			return nil, err
-		}
-		back := filepath.Join(w.memory, "back")
-		if d.base, _, err = w.timed(w.product, w.size, func() (int64, error) {
-			_, err := r.run(ctx, "copyurl", w.base+f.entry.Path(), back, "--retries", "1", "--header", "Authorization: Bearer "+w.client.Token())
-			return w.size, err
-		}); err != nil {
-			return nil, err
-		}
-		if err := os.Remove(back); err != nil {
-			return nil, err
-		}
-		if d.got, _, err = w.timed(w.product, w.size, func() (int64, error) {
-			_, err := r.run(ctx, "copyto", "d:bench/large", back, "--retries", "1", "--ignore-checksum")
-			return w.size, err
-		}); err != nil {
-			return nil, err
-		}
-		info, err := os.Stat(back)
-		if err != nil {
-			return nil, err
-		}
-		if info.Size() != w.size {
-			return nil, fmt.Errorf("%d bytes of %d came down", info.Size(), w.size)
-		}
-		if err := os.Remove(back); err != nil {
-			return nil, err
-		}
-		up, down = append(up, u), append(down, d)
-	}
-	if e, err := w.client.Lookup(ctx, "/bench/rclone"); err == nil { // its attachments are gone
-		if err := w.client.Delete(ctx, e); err != nil {
-			return nil, err
-		}
-	}
+	up, down, err := w.moveLarge(ctx, f, mover{
+		put: func(local string) error {
+			return run("copy", local, "d:bench", "--webdav-vendor", "other", "--ignore-times", "--ignore-checksum")
+		},
+		get: func(back string) error { return run("copyto", "d:bench/large", back, "--ignore-checksum") },
+		plain: func(back string) error {
+			return run("copyurl", w.base+f.entry.Path(), back, "--header", "Authorization: Bearer "+w.client.Token())
+		},
+	})
 	return []result{
 		result{
 			Row: "rclone-up", What: "one file to WebDAV by " + r.version, Against: "the page's own way", Unit: "MiB/s", Reach: 0.7,
@@ -142,17 +90,7 @@ func rcloneLarge(ctx context.Context, w *world) ([]result, error) {
 		result{
 			Row: "rclone-down", What: "one file from WebDAV by " + r.version, Against: "rclone from the page's address", Unit: "MiB/s", Reach: 0.7,
 		}.of(down),
-	}, nil
-}
-
-// write makes a file of what data says.
-func write(path string, data rig.Content) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	_, err = io.CopyBuffer(struct{ io.Writer }{file}, data.Reader(0, data.Size), make([]byte, 1<<20))
-	return errors.Join(err, file.Close())
+	}, err
 }
 
 // rcloneSmall is a thousand small files by rclone, against the page. Where rclone
