@@ -348,7 +348,12 @@ func (c *client) lookup(ctx context.Context, path string) (jsonEntry, error) {
 
 // download reads an entry and gives its SHA-256 and size.
 func (c *client) download(ctx context.Context, id int64) ([32]byte, int64, error) {
-	r, err := c.request(ctx, "GET", fmt.Sprintf("/api/entries/%d/content", id), nil)
+	return c.fetch(ctx, fmt.Sprintf("/api/entries/%d/content", id))
+}
+
+// fetch gives the SHA-256 and the length of what there is at a path.
+func (c *client) fetch(ctx context.Context, path string) ([32]byte, int64, error) {
+	r, err := c.request(ctx, "GET", path, nil)
 	if err != nil {
 		return [32]byte{}, 0, err
 	}

@@ -84,6 +84,7 @@ func TestEndToEnd_roundTrips(t *testing.T) {
 	var made struct{ Password string }
 	c.must(c.do(ctx, "POST", "/api/app-passwords", map[string]any{"name": "trips"}, &made))
 	d := &davServer{serve: s, url: s.base + "/dav/", password: made.Password}
+	anybody := &client{t: t, base: s.base} // who has nothing but a ticket
 	var count trips
 	const rounds = 4
 	least := map[string]int{} // that each took, of rounds in which others came between at different times
@@ -120,22 +121,33 @@ func TestEndToEnd_roundTrips(t *testing.T) {
 		if _, err := up.upload(ctx, "/"+folder, "first.bin", data, packet.ConflictFail); err != nil {
 			t.Fatal(err)
 		}
-		action("upload a file", 5, func() {
+		action("upload a file", 3, func() {
 			if _, err := up.upload(ctx, "/"+folder, "a.bin", data, packet.ConflictFail); err != nil {
 				t.Fatal(err)
 			}
 		})
 		up.conn.Close(1000, "")
 		action("list it when it has changed", 1, do("GET", at(dir, "/children"), nil, &some))
-		id := some.Entries[0].ID
+		id, first := some.Entries[0].ID, some.Entries[1].ID
 		action("list it again", 1, do("GET", at(dir, "/children"), nil, &some))
 		action("details", 1, do("GET", at(id, ""), nil, &one))
 		action("size of a folder", 1, do("GET", at(dir, "/sizes"), nil, nil))
-		action("download", 2, func() {
-			if sum, _, err := c.download(ctx, id); err != nil || sum != data.sum(t) {
-				t.Fatal(err)
+		read := func(get func() ([32]byte, int64, error)) func() {
+			return func() {
+				if sum, _, err := get(); err != nil || sum != data.sum(t) {
+					t.Fatal(err)
+				}
 			}
-		})
+		}
+		action("download", 1, read(func() ([32]byte, int64, error) { return c.download(ctx, id) }))
+		var ticket struct{ Ticket string }
+		action("get a ticket for a download", 1, do("POST", "/api/tickets", map[string]any{"purpose": "download", "entry": first}, &ticket))
+		action("download by a ticket", 2, read(func() ([32]byte, int64, error) {
+			return anybody.fetch(ctx, at(first, "/content?ticket="+ticket.Ticket))
+		}))
+		action("go on with it", 1, read(func() ([32]byte, int64, error) {
+			return anybody.fetch(ctx, at(first, "/content?ticket="+ticket.Ticket))
+		}))
 		action("rename", 1, do("PATCH", at(id, ""), map[string]any{"name": "b.bin"}, &one))
 		action("star", 1, do("PUT", at(id, "/star"), nil, nil))
 		action("see who it is shared with", 1, do("GET", at(id, "/shares"), nil, nil))
@@ -150,6 +162,15 @@ func TestEndToEnd_roundTrips(t *testing.T) {
 		action("delete a folder", 1, do("POST", "/api/delete", map[string]any{"ids": []int64{dir}}, nil))
 		do("POST", "/api/delete", map[string]any{"ids": []int64{id}}, nil)()
 
-		action("make a folder by WebDAV", 2, func() { d.wants(t, 201, "MKCOL", fmt.Sprintf("dav%d/", round), nil) })
+		dav := func(status int, method, path string, body []byte, header ...string) func() {
+			return func() { d.wants(t, status, method, path, body, header...) }
+		}
+		in := fmt.Sprintf("dav%d/", round)
+		action("make a folder by WebDAV", 2, dav(201, "MKCOL", in, nil))
+		action("put a small file by WebDAV", 14, dav(201, "PUT", in+"a.bin", []byte("0123456789"[round:])))
+		action("list its folder by WebDAV", 9, dav(207, "PROPFIND", in, nil, "Depth", "1"))
+		action("get it by WebDAV", 6, dav(200, "GET", in+"a.bin", nil))
+		action("move it by WebDAV", 2, dav(201, "MOVE", in+"a.bin", nil, "Destination", d.url+in+"b.bin"))
+		action("delete it by WebDAV", 2, dav(204, "DELETE", in+"b.bin", nil))
 	}
 }

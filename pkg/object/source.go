@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -92,8 +93,9 @@ func RingKeys(ring crypt.Ring) func(cloud.ObjectID, cloud.Chunk) (crypt.ObjectKe
 // with an error, cloud.ErrCorrupt or the store's own. It is an io.WriterTo, and
 // not safe for concurrent use, save that Close may interrupt a Read that
 // waits. It fetches ahead until it is closed or ctx ends; Close returns when
-// all it started has ended. A seek is another Open.
-func (s *Source) Open(ctx context.Context, id cloud.ObjectID, size, off, n int64) (io.ReadCloser, error) {
+// all it started has ended. A seek is another Open. Chunks that are known, from
+// Locate, are not asked for again.
+func (s *Source) Open(ctx context.Context, id cloud.ObjectID, size, off, n int64, known ...cloud.Chunk) (io.ReadCloser, error) {
 	if n < 0 {
 		n = size - off
 	}
@@ -106,11 +108,19 @@ func (s *Source) Open(ctx context.Context, id cloud.ObjectID, size, off, n int64
 		}
 	})
 	st := newStream(ctx, s, id, size, off, n)
+	if i := slices.IndexFunc(known, func(c cloud.Chunk) bool { return c.Offset <= off && off < c.End() }); i >= 0 {
+		st.take(known[i:])
+	}
 	if err := st.fill(); err != nil {
 		_ = st.Close() // it never fails
 		return nil, err
 	}
 	return st, nil
+}
+
+// Locate gives the first chunks that a stream from off asks for.
+func (s *Source) Locate(ctx context.Context, id cloud.ObjectID, off int64) ([]cloud.Chunk, error) {
+	return s.Chunks.Chunks(ctx, id, off, page)
 }
 
 func (s *Source) parallel() int {

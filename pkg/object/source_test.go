@@ -172,6 +172,36 @@ type failing struct{ err error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
+// Chunks that are known are not asked for; those of another place are no use.
+func TestSource_Locate(t *testing.T) {
+	f := store(t, 5*chunkSize)
+	for _, c := range []struct {
+		located, off, n int64
+		asked           int64 // beside what was located
+	}{
+		{0, 0, 5 * chunkSize, 0},
+		{0, 3*chunkSize + 1, 10, 0},
+		{2*chunkSize + 5, 2*chunkSize + 5, 3*chunkSize - 5, 0},
+		{2 * chunkSize, 0, 10, 1},
+		{0, 0, 0, 0},
+	} {
+		known, err := f.Locate(t.Context(), f.table.id, c.located)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.table.asked.Store(0)
+		r, err := f.Open(t.Context(), f.table.id, 5*chunkSize, c.off, c.n, known...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(r)
+		if asked := f.table.asked.Load(); err != nil || !bytes.Equal(got, f.plain[c.off:c.off+c.n]) || asked != c.asked {
+			t.Errorf("%+v: %d bytes, %v, asked %d times", c, len(got), err, asked)
+		}
+		_ = r.Close() // it never fails
+	}
+}
+
 func TestSource_Outside(t *testing.T) {
 	f := store(t, 100)
 	for _, c := range []struct{ off, n int64 }{{-1, 1}, {101, 0}, {101, -1}, {0, 101}, {100, 1}, {1, 1<<63 - 1}} {

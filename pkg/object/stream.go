@@ -238,8 +238,8 @@ func (s *stream) openChunk() error {
 	return nil
 }
 
-// list asks for the chunks that follow those that are known, and tells the store
-// of them: half a page before the first of them is needed.
+// list asks for the chunks that follow those that are known: half a page before the
+// first of them is needed.
 func (s *stream) list() error {
 	// A short range asks for what it may need, should chunks be small.
 	most := min(page, (s.end-s.listed)/smallChunk+2)
@@ -247,6 +247,12 @@ func (s *stream) list() error {
 	if err != nil {
 		return fmt.Errorf("find the chunk at %d: %w", s.listed, err)
 	}
+	s.take(chunks)
+	return nil
+}
+
+// take adds the chunks that follow those that are known, and tells the store of them.
+func (s *stream) take(chunks []cloud.Chunk) {
 	if n := len(chunks); n > 0 {
 		s.listed = chunks[n-1].End()
 	} else {
@@ -263,7 +269,6 @@ func (s *stream) list() error {
 		}
 		p.Prefetch(refs...)
 	}
-	return nil
 }
 
 // plan is the piece at pos, which ends with a segment, the chunk or the range.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,11 +48,34 @@ func (a *api) carried(q *call) (done func(), err error) {
 
 // sendFile sends the bytes of e, inline if that is wished and does no harm.
 func (a *api) sendFile(q *call, e cloud.Entry, inline bool) error {
+	if q.content != nil {
+		return a.send(q, q.content, inline)
+	}
 	c, err := q.fs.Open(q.ctx(), q.who, e)
 	if err != nil {
 		return err
 	}
 	return a.send(q, c, inline)
+}
+
+// locate opens the entry, and finds where what is asked for of it lies. What goes
+// wrong is told by who reads it.
+func (a *api) locate(q *call) {
+	h := q.r.Header
+	if q.r.Method != http.MethodGet || h.Get("If-None-Match") != "" || h.Get("If-Modified-Since") != "" { // it may be there already
+		return
+	}
+	c, err := q.fs.Open(q.ctx(), q.who, q.entry)
+	if err != nil {
+		return
+	}
+	from := int64(0)
+	if ranges, err := serve.ParseRange(h.Get("Range"), c.Size); err == nil && len(ranges) > 0 {
+		from = ranges[0].Offset
+	}
+	if c.Locate(q.ctx(), from) == nil {
+		q.content = c
+	}
 }
 
 // send sends an open file.

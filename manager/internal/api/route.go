@@ -38,6 +38,9 @@ type route struct {
 	// likes that. Then it may run several times, and answers when that is durable; so
 	// it is for what answers a record, and changes nothing but the tree.
 	together bool
+	// ready reads more in the transaction that admits who asks, for a handler that
+	// runs behind it.
+	ready func(*call)
 	// body is the longest body, in bytes; 0 is 16 KiB.
 	body   int64
 	handle func(*call) error
@@ -58,6 +61,8 @@ type call struct {
 	fs    *vfs.FS
 	rated bool  // it was counted
 	ends  int64 // of sessions, before who was looked up
+
+	content *vfs.Content // of the entry, if it was located
 }
 
 func (q *call) ctx() context.Context { return q.r.Context() }

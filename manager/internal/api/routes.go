@@ -84,7 +84,7 @@ func (a *api) routes() []route {
 		{method: "GET", path: "/api/services", do: policy.SeeServices, handle: a.services},
 		{method: "GET", path: "/api/debug", do: policy.SeeDebug, handle: a.debug},
 
-		{method: "POST", path: "/api/tickets", do: policy.IssueTicket, on: inBody, handle: a.issueTicket},
+		{method: "POST", path: "/api/tickets", do: policy.IssueTicket, on: inBody, together: true, handle: a.issueTicket},
 		{method: "GET", path: "/api/lookup", do: policy.SeeEntry, on: byPath, together: true, handle: a.showEntry},
 		{method: "GET", path: "/api/entries/{id}", do: policy.SeeEntry, on: byID, together: true, handle: a.showEntry},
 		{method: "PATCH", path: "/api/entries/{id}", do: policy.RenameEntry, on: byID, together: true, handle: a.changeEntry},
@@ -95,7 +95,7 @@ func (a *api) routes() []route {
 		{method: "PUT", path: "/api/entries/{id}/star", do: policy.StarEntry, on: byID, together: true, handle: a.star},
 		{method: "DELETE", path: "/api/entries/{id}/star", do: policy.StarEntry, on: byID, together: true, handle: a.star},
 		{method: "POST", path: "/api/entries/{id}/folders", do: policy.AddTo, on: byID, together: true, handle: a.makeFolders},
-		{method: "GET", path: "/api/entries/{id}/content", do: policy.ReadContent, on: byID, ticket: true, handle: a.content},
+		{method: "GET", path: "/api/entries/{id}/content", do: policy.ReadContent, on: byID, ticket: true, ready: a.locate, handle: a.content},
 		{method: "GET", path: "/api/entries/{id}/archive", do: policy.ReadContent, on: byID, ticket: true, handle: a.archive},
 		{method: "GET", path: "/api/entries/{id}/shares", do: policy.ShareEntry, on: byID, together: true, handle: a.shares},
 		{method: "PUT", path: "/api/entries/{id}/shares/{kind}/{of}", do: policy.ShareEntry, on: byID, together: true, handle: a.share},

@@ -32,15 +32,19 @@ func (a *api) together(w http.ResponseWriter, r *http.Request, kind string, answ
 }
 
 // admitTogether is admit with all that it asks of the store as one transaction, but
-// for who comes with what can be used once.
+// for who comes with what is kept elsewhere.
 func (a *api) admitTogether(q *call, rt *route) error {
 	r := q.r
-	if rt.job || rt.ticket && r.URL.Query().Has("ticket") {
+	if rt.job {
 		return a.admit(q, rt)
 	}
 	err := a.FS.Store.Together(r.Context(), rt.method+" "+rt.path, func(ctx context.Context) error {
 		*q = call{w: q.w, r: r.WithContext(ctx), fs: q.fs, rated: q.rated}
-		return a.admit(q, rt)
+		err := a.admit(q, rt)
+		if err == nil && rt.ready != nil {
+			rt.ready(q)
+		}
+		return err
 	})
 	q.r = r
 	return err

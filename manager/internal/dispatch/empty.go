@@ -16,13 +16,10 @@ import (
 // An empty file has one chunk of no bytes, which the manager stores itself:
 // there is nothing for a client to send.
 
-// uploadEmpty is Upload for files of no bytes.
+// uploadEmpty is begin for files of no bytes.
 func (c *Client) uploadEmpty(ctx context.Context, u *upload, reply func(packet.UploadResponse)) {
 	d := c.d
-	err := d.Store.CreateUpload(ctx, u.Upload)
-	if err == nil {
-		err = d.storeEmpty(ctx, u)
-	}
+	err := d.storeEmpty(ctx, u)
 	if err == nil {
 		err = c.resumeWhole(ctx, u, nil, reply)
 	}
@@ -66,6 +63,9 @@ func (d *Dispatcher) storeWhole(ctx context.Context, u *upload, plain []byte) er
 	if err := d.Store.AddPart(ctx, u.ID, 0, []meta.Stored{c}); err != nil {
 		return fmt.Errorf("record file: %w", err)
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	u.whole = []meta.Stored{c}
 	return nil
 }
 
@@ -73,12 +73,12 @@ func (d *Dispatcher) storeWhole(ctx context.Context, u *upload, plain []byte) er
 func (c *Client) CreateEmpty(ctx context.Context, q Request) error {
 	d := c.d
 	q.Size, q.Conflict = 0, packet.ConflictFail
-	u, err := c.prepare(ctx, q)
+	u, err := c.prepare(q)
+	if err == nil {
+		err = c.create(ctx, u)
+	}
 	if err != nil {
 		return err
-	}
-	if err := d.Store.CreateUpload(ctx, u.Upload); err != nil {
-		return fmt.Errorf("create empty file: %w", err)
 	}
 	done, err := d.finishEmpty(ctx, u)
 	if err != nil {

@@ -56,19 +56,28 @@ func (d *Dispatcher) settle(ctx context.Context, u *upload, how string) {
 func (d *Dispatcher) sum(ctx context.Context, u *upload) (meta.Finish, error) {
 	var tree chunk.Tree
 	var crc uint32
-	err := d.Store.Leaves(ctx, u.ID, func(c meta.Stored) error {
+	add := func(c meta.Stored) error {
 		for _, leaf := range c.Leaves {
 			tree.AddLeaf(leaf)
 		}
 		crc = chunk.CombineCRC32(crc, c.CRC32, c.Size)
 		return nil
-	})
-	if err != nil {
-		return meta.Finish{}, fmt.Errorf("sum upload: %w", err)
 	}
-	var whole cloud.Sum
+	d.mu.Lock()
+	whole := u.whole
+	d.mu.Unlock()
+	for _, c := range whole {
+		_ = add(c) // never fails
+	}
+	if whole == nil {
+		if err := d.Store.Leaves(ctx, u.ID, add); err != nil {
+			return meta.Finish{}, fmt.Errorf("sum upload: %w", err)
+		}
+	}
+	var sum cloud.Sum
 	if u.put != nil {
-		if whole, err = u.put.finish(ctx); err != nil {
+		var err error
+		if sum, err = u.put.finish(ctx); err != nil {
 			return meta.Finish{}, err
 		}
 	}
@@ -77,7 +86,7 @@ func (d *Dispatcher) sum(ctx context.Context, u *upload) (meta.Finish, error) {
 	if root := tree.Root(); !u.hash.IsZero() && u.hash != root {
 		return meta.Finish{}, cloud.UserErrorf(cloud.ErrCorrupt, "what arrived is not the file that was sent")
 	}
-	f := meta.Finish{Hash: tree.Root(), CRC32: crc, Type: u.mimeType(), SHA256: whole}
+	f := meta.Finish{Hash: tree.Root(), CRC32: crc, Type: u.mimeType(), SHA256: sum}
 	if u.Size == 0 {
 		f.SHA256 = sha256.Sum256(nil) // of others only who has the bytes in order knows it
 	}

@@ -99,8 +99,8 @@ func (s *Service) partStored(ctx context.Context, p packet.PartStored) (*upload,
 		u.unsure = true
 		return nil, fmt.Errorf("record part: %w", err)
 	}
-	missing := int64(-1)
-	if u.unsure {
+	missing, sure := int64(-1), !u.unsure
+	if !sure {
 		stored, err := d.Store.PartsStored(ctx, u.ID)
 		if err != nil {
 			return nil, fmt.Errorf("count parts: %w", err)
@@ -113,7 +113,9 @@ func (s *Service) partStored(ctx context.Context, p packet.PartStored) (*upload,
 	if missing < 0 {
 		missing = u.missing - 1
 	}
-	u.missing = missing
+	if u.missing = missing; sure && row.Parts() == 1 {
+		u.whole = chunks
+	}
 	if t := cleanType(p.Type); p.Part == 0 && t != "" {
 		u.kind = t
 	}

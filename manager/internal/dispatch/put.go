@@ -96,7 +96,7 @@ func (d *Dispatcher) Put(ctx context.Context, who policy.Principal, q PutRequest
 	if whole {
 		size = int64(len(head))
 	}
-	u, err := c.prepare(ctx, Request{
+	u, err := c.prepare(Request{
 		Folder: q.Folder, Name: q.Name, WrittenName: q.Name, Size: size, Public: q.Public, open: true,
 		Conflict: wireConflict(q.Conflict), Type: q.Type, ModifiedAt: q.ModifiedAt,
 	})
@@ -178,8 +178,8 @@ func unexpected(err error) error {
 // putSmall stores a file in one chunk of the manager's own.
 func (d *Dispatcher) putSmall(ctx context.Context, c *Client, u *upload, plain []byte) (meta.Finished, error) {
 	u.kind = sniff(plain)
-	if err := d.Store.CreateUpload(ctx, u.Upload); err != nil {
-		return meta.Finished{}, fmt.Errorf("store upload: %w", err)
+	if err := c.create(ctx, u); err != nil {
+		return meta.Finished{}, err
 	}
 	err := d.storeWhole(ctx, u, plain)
 	var f meta.Finish

@@ -59,6 +59,9 @@ func (c *Client) Reserve() *Reservation {
 	return r
 }
 
+// ready tells whether it has its slot.
+func (r *Reservation) ready() bool { return r.t != nil && len(r.t.got) > 0 }
+
 // slot waits for the reservation's slot. ErrUnavailable if none becomes free in
 // time.
 func (r *Reservation) slot(ctx context.Context) (*slot, error) {
@@ -108,15 +111,17 @@ const answerTime = 9500 * time.Millisecond
 func (c *Client) Upload(ctx context.Context, r *Reservation, q Request, reply func(packet.UploadResponse)) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	u, err := c.prepare(ctx, q)
+	u, err := c.prepare(q)
 	if err != nil || u.Size == 0 {
 		r.Drop()
 	}
-	if err == nil && u.Size == 0 {
-		c.uploadEmpty(ctx, u, reply)
-		return
-	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case u.Size == 0:
+		if err = c.create(ctx, u); err == nil {
+			c.uploadEmpty(ctx, u, reply)
+		}
+	default:
 		err = c.begin(ctx, r, u, reply)
 	}
 	if err != nil {
@@ -134,16 +139,11 @@ func (c *Client) Rejection(name, path string, err error) packet.UploadResponse {
 	}
 }
 
-// prepare checks a request and makes the upload of it, in memory only.
-func (c *Client) prepare(ctx context.Context, q Request) (*upload, error) {
+// prepare makes the upload of a request, in memory only.
+func (c *Client) prepare(q Request) (*upload, error) {
 	d := c.d
 	if q.Size < 0 && !(q.open && q.Size == -1) {
 		return nil, cloud.UserErrorf(cloud.ErrInvalid, "a file cannot have %d bytes", q.Size)
-	}
-	if err := d.Store.Together(ctx, "target of an upload", func(ctx context.Context) error {
-		return d.target(ctx, c.Who, q.Base, q.Folder)
-	}); err != nil {
-		return nil, err
 	}
 	size := d.partSize()
 	if size <= 0 {
@@ -164,11 +164,31 @@ func (c *Client) prepare(ctx context.Context, q Request) (*upload, error) {
 	if row.Parts() > 1<<31 {
 		return nil, cloud.UserErrorf(cloud.ErrTooLarge, "a file of %d bytes is too large", q.Size)
 	}
-	u := &upload{Upload: row, key: d.Ring.ObjectKey(row.Object), name: q.WrittenName, path: q.WrittenPath, missing: row.Parts()}
-	if err := d.describe(ctx, u, c.Who.Name); err != nil {
-		return nil, err
-	}
-	return u, nil
+	return &upload{Upload: row, key: d.Ring.ObjectKey(row.Object), name: q.WrittenName, path: q.WrittenPath, missing: row.Parts()}, nil
+}
+
+// admit tells whether an upload may go where it is to.
+func (c *Client) admit(ctx context.Context, u *upload) error {
+	return c.d.Store.Together(ctx, "target of an upload", func(ctx context.Context) error {
+		return c.d.target(ctx, c.Who, u.Base, u.Folder)
+	})
+}
+
+// create stores an upload, if it may go where it is to.
+func (c *Client) create(ctx context.Context, u *upload) error {
+	d := c.d
+	return d.Store.Together(ctx, "begin an upload", func(ctx context.Context) error {
+		if err := d.target(ctx, c.Who, u.Base, u.Folder); err != nil {
+			return err
+		}
+		if err := d.describe(ctx, u, c.Who.Name); err != nil {
+			return err
+		}
+		if err := d.Store.CreateUpload(ctx, u.Upload); err != nil {
+			return fmt.Errorf("store upload: %w", err)
+		}
+		return nil
+	})
 }
 
 // describe makes the extension, which tells a rebuild what the file was. It has
@@ -199,15 +219,21 @@ func (d *Dispatcher) describe(ctx context.Context, u *upload, owner string) erro
 // begin stores the upload, has a service open it, and answers.
 func (c *Client) begin(ctx context.Context, r *Reservation, u *upload, reply func(packet.UploadResponse)) error {
 	d := c.d
+	if !r.ready() { // nobody waits in vain
+		if err := c.admit(ctx, u); err != nil {
+			r.Drop()
+			return err
+		}
+	}
 	sl, err := r.slot(ctx)
 	if err != nil {
 		return err
 	}
-	if err := d.Store.CreateUpload(ctx, u.Upload); err != nil {
+	if err := c.create(ctx, u); err != nil {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.pool.free(sl)
-		return fmt.Errorf("store upload: %w", err)
+		return err
 	}
 	d.mu.Lock()
 	d.hold(u, c, sl)

@@ -48,7 +48,9 @@ type upload struct {
 	coming  int64 // parts that a service has reported and that are not recorded yet
 	// inspected tells that a part was chosen to be read back since a service holds it.
 	inspected bool
-	kind      string // MIME type by content, "" while it is not known
+	// whole are the chunks of an upload of one part, once it is recorded.
+	whole []meta.Stored
+	kind  string // MIME type by content, "" while it is not known
 	// hash is what the client says that the file's hash is; zero if it has not.
 	hash cloud.Sum
 }

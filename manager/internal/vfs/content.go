@@ -16,6 +16,7 @@ type Content struct {
 	Size  int64
 
 	source Opener
+	chunks []cloud.Chunk // that are known
 }
 
 // Open opens a file that who may read.
@@ -33,6 +34,12 @@ func (f *FS) content(e cloud.Entry) *Content {
 	return &Content{Entry: e, Size: e.Size, source: f.Source}
 }
 
+// Locate asks where the bytes from off on lie, so that OpenRange need not.
+func (c *Content) Locate(ctx context.Context, off int64) (err error) {
+	c.chunks, err = c.source.Locate(ctx, c.Entry.Object, off)
+	return err
+}
+
 // OpenRange reads n bytes from off, to the end for n < 0. The caller closes the
 // reader. ErrInvalid if the range is not inside the file.
 func (c *Content) OpenRange(ctx context.Context, off, n int64) (io.ReadCloser, error) {
@@ -42,5 +49,5 @@ func (c *Content) OpenRange(ctx context.Context, off, n int64) (io.ReadCloser, e
 	if n < 0 {
 		n = c.Size - off
 	}
-	return c.source.Open(ctx, c.Entry.Object, c.Size, off, n)
+	return c.source.Open(ctx, c.Entry.Object, c.Size, off, n, c.chunks...)
 }

@@ -28,8 +28,10 @@ import (
 type Opener interface {
 	// Open reads n bytes from off of an object of the given size. The caller
 	// closes the reader. A reader that ends early ends with an error other than
-	// io.EOF.
-	Open(ctx context.Context, id cloud.ObjectID, size, off, n int64) (io.ReadCloser, error)
+	// io.EOF. Chunks that are known, from Locate, are not asked for again.
+	Open(ctx context.Context, id cloud.ObjectID, size, off, n int64, known ...cloud.Chunk) (io.ReadCloser, error)
+	// Locate gives the first chunks that Open asks for.
+	Locate(ctx context.Context, id cloud.ObjectID, off int64) ([]cloud.Chunk, error)
 }
 
 // FS is the tree. Its fields are set once; it is safe for concurrent use.

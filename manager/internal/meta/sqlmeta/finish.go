@@ -12,7 +12,7 @@ import (
 // FinishUpload implements meta.Uploads.
 func (s *Store) FinishUpload(ctx context.Context, id cloud.UploadID, f meta.Finish) (r meta.Finished, err error) {
 	err = s.update(ctx, func(tx querier) error {
-		u, err := getUpload(ctx, tx, id)
+		u, err := begunUpload(ctx, tx, id)
 		if err != nil {
 			return err
 		}

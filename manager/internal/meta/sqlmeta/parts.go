@@ -22,14 +22,14 @@ func (s *Store) AddPart(ctx context.Context, id cloud.UploadID, part int64, chun
 		if err := exec(ctx, tx, `UPDATE uploads SET touched_at = ? WHERE id = ? AND state = 'running'`, s.stamp(), id); err != nil {
 			return err
 		}
-		u, err := progress(ctx, tx, id)
+		u, err := begunUpload(ctx, tx, id)
 		if err != nil {
 			return err
 		}
 		if u.State != meta.UploadRunning {
 			return fmt.Errorf("%w: it is %s", cloud.ErrNotFound, u.State)
 		}
-		if err := checkPart(u, part, chunks); err != nil {
+		if err := checkPart(u.Upload, part, chunks); err != nil {
 			return err
 		}
 		var there bool
@@ -57,21 +57,6 @@ func (s *Store) AddPart(ctx context.Context, id cloud.UploadID, part int64, chun
 		return fmt.Errorf("add part %d to upload %s: %w", part, id, err)
 	}
 	return nil
-}
-
-const selectProgress = `SELECT user_id, object_id, size, part_size, state FROM uploads WHERE id = ?`
-
-// progress is what a part of an upload has to fit into: of the row, what no part
-// changes.
-func progress(ctx context.Context, q querier, id cloud.UploadID) (u meta.Upload, err error) {
-	var object []byte
-	err = q.QueryRowContext(ctx, selectProgress, id).
-		Scan(&u.User, &object, &u.Size, &u.PartSize, &u.State)
-	copy(u.Object[:], object)
-	if u.Size == sizeMax {
-		u.Size = -1
-	}
-	return u, notFound(err, "upload %s", id)
 }
 
 // checkPart is ErrInvalid unless the chunks, in order, cover just the part.

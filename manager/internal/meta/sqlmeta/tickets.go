@@ -16,17 +16,17 @@ var _ meta.Tickets = (*Store)(nil)
 // AddTicket implements meta.Tickets.
 func (s *Store) AddTicket(ctx context.Context, t meta.Ticket, now time.Time, most int) error {
 	err := s.update(ctx, func(tx querier) error {
-		var n int
-		if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM tickets WHERE session = ? AND expires_at > ?`,
-			t.Session, now.UnixMicro()).Scan(&n); err != nil {
+		var full bool
+		if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) >= ?3 FROM tickets WHERE session = ?1 AND expires_at > ?2`,
+			t.Session, now.UnixMicro(), most).Scan(&full); err != nil {
 			return err
 		}
-		if n >= most {
+		if full {
 			var oldest []byte
 			err := tx.QueryRowContext(ctx, `SELECT sum FROM tickets WHERE session = ? AND used AND expires_at > ? ORDER BY expires_at LIMIT 1`,
 				t.Session, now.UnixMicro()).Scan(&oldest)
 			if errors.Is(err, sql.ErrNoRows) {
-				return fmt.Errorf("%w: the session has %d tickets", cloud.ErrLimited, n)
+				return fmt.Errorf("%w: the session has %d tickets", cloud.ErrLimited, most)
 			}
 			if err != nil {
 				return err
@@ -41,32 +41,40 @@ func (s *Store) AddTicket(ctx context.Context, t meta.Ticket, now time.Time, mos
 	if err != nil {
 		return fmt.Errorf("add ticket: %w", err)
 	}
+	meta.Afterwards(ctx, func() {
+		s.foresee(selectTicket, []any{t.Sum[:], t.Purpose}, t.User, t.Session, t.Entry, t.ExpiresAt.UnixMicro(), false)
+	})
 	return nil
 }
 
+const selectTicket = `SELECT user_id, session, entry_id, expires_at, used FROM tickets WHERE sum = ? AND purpose = ?`
+
 // UseTicket implements meta.Tickets.
 func (s *Store) UseTicket(ctx context.Context, sum cloud.Sum, purpose string, now time.Time, once bool, after time.Time) (t meta.Ticket, err error) {
-	read := func(q querier, statement string, args ...any) error {
-		var expires int64
-		t = meta.Ticket{Sum: sum, Purpose: purpose}
-		err := q.QueryRowContext(ctx, statement, args...).Scan(&t.User, &t.Session, &t.Entry, &expires, &t.Used)
-		t.ExpiresAt = fromStamp(expires)
-		return notFound(err, "ticket")
-	}
-	const columns, where = `user_id, session, entry_id, expires_at, used`, `sum = ? AND purpose = ? AND expires_at > ?`
+	t = meta.Ticket{Sum: sum, Purpose: purpose}
 	err = s.query(ctx, func(q querier) error {
-		return read(q, `SELECT `+columns+` FROM tickets WHERE `+where, sum[:], purpose, now.UnixMicro())
+		var expires int64
+		err := q.QueryRowContext(ctx, selectTicket, sum[:], purpose).Scan(&t.User, &t.Session, &t.Entry, &expires, &t.Used)
+		if t.ExpiresAt = fromStamp(expires); err == nil && expires <= now.UnixMicro() {
+			err = sql.ErrNoRows
+		}
+		return notFound(err, "ticket")
 	})
 	switch {
 	case err != nil || t.Used && !once:
 	case once: // of two at once, one deletes it
 		err = s.amend(ctx, func(tx querier) error {
-			return read(tx, `DELETE FROM tickets WHERE `+where+` RETURNING `+columns, sum[:], purpose, now.UnixMicro())
+			return one(changed(ctx, tx, `DELETE FROM tickets WHERE sum = ? AND purpose = ?`, sum[:], purpose))
 		})
 	default:
-		err = s.amend(ctx, func(tx querier) error {
-			return read(tx, `UPDATE tickets SET expires_at = CASE WHEN used THEN expires_at ELSE ? END, used = TRUE
-				WHERE `+where+` RETURNING `+columns, after.UnixMicro(), sum[:], purpose, now.UnixMicro())
+		t.Used, t.ExpiresAt = true, after
+		// In a transaction of its own: what is read on the way to a change is dearer. By
+		// then the ticket was good, whatever comes of this.
+		meta.Afterwards(ctx, func() {
+			err = s.amend(ctx, func(tx querier) error {
+				return one(changed(ctx, tx, `UPDATE tickets SET expires_at = CASE WHEN used THEN expires_at ELSE ? END, used = TRUE
+					WHERE sum = ? AND purpose = ?`, after.UnixMicro(), sum[:], purpose))
+			})
 		})
 	}
 	if err != nil {

@@ -14,9 +14,11 @@ import (
 )
 
 const (
-	uploadColumns = `u.id, u.user_id, u.object_id, u.folder, u.name, u.size, u.part_size, u.public, u.on_conflict, u.type,
-		u.modified_at, u.state, u.reason, COALESCE(u.entry_id, 0), u.created_at, u.touched_at, u.manager, u.base, u.fleeting`
-	selectUpload = `SELECT ` + uploadColumns + `, u.replaced, u.renamed FROM uploads u WHERE `
+	// selectBegun selects what no part changes of uploads.
+	selectBegun  = `SELECT ` + begunColumns + ` FROM uploads u WHERE `
+	begunColumns = `u.id, u.user_id, u.object_id, u.folder, u.name, u.size, u.part_size, u.public, u.on_conflict, u.type,
+		u.modified_at, u.state, u.reason, COALESCE(u.entry_id, 0), u.created_at, u.manager, u.base, u.fleeting, u.replaced, u.renamed`
+	selectUpload = `SELECT ` + begunColumns + `, u.touched_at FROM uploads u WHERE `
 
 	// sizeMax is the largest size that a JavaScript number holds. As the size of
 	// an upload it stands for one that is not known: columns hold no negative
@@ -64,7 +66,8 @@ func (s *Store) CreateUpload(ctx context.Context, u meta.Upload) error {
 		return fmt.Errorf("create upload: %w", err)
 	}
 	meta.Afterwards(ctx, func() {
-		s.foresee(selectProgress, []any{u.ID}, u.User, u.Object[:], size, u.PartSize, meta.UploadRunning)
+		s.foresee(selectBegun+byUpload, []any{u.ID}, u.ID, u.User, u.Object[:], strings.Join(u.Folder, "/"), u.Name, size, u.PartSize, u.Public,
+			u.OnConflict, u.Type, modified, meta.UploadRunning, "", 0, created, u.Manager, u.Base, u.Fleeting, false, false)
 	})
 	return nil
 }
@@ -227,21 +230,37 @@ func (s *Store) ExpireUploads(ctx context.Context, idle, history time.Time, self
 	return aborted, nil
 }
 
+const byUpload = `u.id = ?`
+
 func getUpload(ctx context.Context, q querier, id cloud.UploadID) (upload, error) {
-	u, err := scanUpload(q.QueryRowContext(ctx, selectUpload+`u.id = ?`, id))
+	u, err := scanUpload(q.QueryRowContext(ctx, selectUpload+byUpload, id))
+	return u, notFound(err, "upload %s", id)
+}
+
+// begunUpload is getUpload but for when it was touched, which each part changes.
+func begunUpload(ctx context.Context, q querier, id cloud.UploadID) (upload, error) {
+	u, err := scanBegun(q.QueryRowContext(ctx, selectBegun+byUpload, id))
 	return u, notFound(err, "upload %s", id)
 }
 
 func scanUpload(row scanner) (upload, error) {
+	var touched int64
+	u, err := scanBegun(row, &touched)
+	u.TouchedAt = fromStamp(touched)
+	return u, err
+}
+
+// scanBegun reads begunColumns, and further columns into more.
+func scanBegun(row scanner, more ...any) (upload, error) {
 	var (
-		u                upload
-		object           []byte
-		folder           string
-		modified         sql.NullInt64
-		created, touched int64
+		u        upload
+		object   []byte
+		folder   string
+		modified sql.NullInt64
+		created  int64
 	)
-	if err := row.Scan(&u.ID, &u.User, &object, &folder, &u.Name, &u.Size, &u.PartSize, &u.Public, &u.OnConflict, &u.Type,
-		&modified, &u.State, &u.Reason, &u.Entry, &created, &touched, &u.Manager, &u.Base, &u.Fleeting, &u.replaced, &u.renamed); err != nil {
+	if err := row.Scan(append([]any{&u.ID, &u.User, &object, &folder, &u.Name, &u.Size, &u.PartSize, &u.Public, &u.OnConflict, &u.Type,
+		&modified, &u.State, &u.Reason, &u.Entry, &created, &u.Manager, &u.Base, &u.Fleeting, &u.replaced, &u.renamed}, more...)...); err != nil {
 		return upload{}, err
 	}
 	copy(u.Object[:], object)
@@ -254,7 +273,7 @@ func scanUpload(row scanner) (upload, error) {
 	if modified.Valid {
 		u.ModifiedAt = fromStamp(modified.Int64)
 	}
-	u.CreatedAt, u.TouchedAt = fromStamp(created), fromStamp(touched)
+	u.CreatedAt = fromStamp(created)
 	return u, nil
 }
 
