@@ -46,10 +46,11 @@ func retryAfter(w http.ResponseWriter, err error) {
 
 func (a *api) logError(r *http.Request, status int, err error) {
 	log := a.log.With("req", requestID(r), "status", status)
+	_, told := errors.AsType[*cloud.UserError](err)
 	switch {
 	case r.Context().Err() != nil || errors.Is(err, context.Canceled):
 		log.DebugContext(r.Context(), "request ended by its sender")
-	case status < http.StatusInternalServerError:
+	case status < http.StatusInternalServerError, told && status == http.StatusInsufficientStorage: // it is his quota
 		// The text was made for the one who asked, of names that he gave.
 		log.DebugContext(r.Context(), "request refused", "code", cloud.CodeOf(err))
 	case status == http.StatusServiceUnavailable:

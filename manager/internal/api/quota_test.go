@@ -70,3 +70,15 @@ func TestQuota_others(t *testing.T) {
 		t.Errorf("chain: %+v", chain)
 	}
 }
+
+// That a quota is full is nobody's business but its user's.
+func TestQuota_full(t *testing.T) {
+	w := open(t, nil)
+	root, ann := w.person(t, "root"), w.person(t, "ann")
+	file := w.Put(t, ann.Principal, "/file", []byte("abc"), false)
+	w.want(t, http.StatusOK, "PUT", fmt.Sprintf("/api/quotas/%d", ann.User), root.token, record{"bytes": 0, "files": 1})
+	w.want(t, http.StatusInsufficientStorage, "POST", "/api/copy", ann.token, record{"ids": []any{file.ID}, "parent": 0, "on_conflict": "rename"})
+	if logs := w.logs.String(); strings.Contains(logs, "level=ERROR") || strings.Contains(logs, "level=WARN") {
+		t.Errorf("the log has more than a line for those who look for faults:\n%s", logs)
+	}
+}

@@ -220,6 +220,7 @@ func (q *request) fail(err error) {
 	if !ok {
 		no = &refusal{status: serve.StatusOf(err), text: cloud.TextOf(err)}
 	}
+	_, told := errors.AsType[*cloud.UserError](err)
 	switch {
 	case errors.Is(err, meta.ErrAgain):
 		return // nobody gets this answer
@@ -227,7 +228,7 @@ func (q *request) fail(err error) {
 		q.log.DebugContext(q.ctx(), "request ended by its sender", "method", q.r.Method)
 	case no.status >= http.StatusInternalServerError && no.status != http.StatusServiceUnavailable && no.status != http.StatusInsufficientStorage:
 		q.log.ErrorContext(q.ctx(), "request failed", "method", q.r.Method, "status", no.status, "err", err)
-	case no.status >= http.StatusInternalServerError:
+	case no.status >= http.StatusInternalServerError && !(told && no.status == http.StatusInsufficientStorage): // that is a quota
 		q.log.WarnContext(q.ctx(), "request failed", "method", q.r.Method, "status", no.status, "err", err)
 	default:
 		q.log.DebugContext(q.ctx(), "request refused", "method", q.r.Method, "status", no.status, "condition", no.condition)
