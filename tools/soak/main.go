@@ -45,14 +45,15 @@ const (
 var backends = []string{onHere, onSQLite, onPostgres, onBouncer, onSupabase, onManagers}
 
 type options struct {
-	on     string
-	long   time.Duration // that the clients work
-	rest   time.Duration // from one comparison to the next
-	every  time.Duration // that something is killed or cut off, on the average; 0 for never
-	seed   uint64
-	number int // of clients
-	worse  float64
-	tell   bool
+	on       string
+	long     time.Duration // that the clients work
+	rest     time.Duration // from one comparison to the next
+	every    time.Duration // that something is killed or cut off, on the average; 0 for never
+	seed     uint64
+	number   int // of clients
+	managers int // at once
+	worse    float64
+	tell     bool
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -65,6 +66,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.DurationVar(&o.long, "for", 3*time.Minute, "how long the clients work")
 	flags.DurationVar(&o.rest, "rest", 0, "how long until all rests and is compared; 0 for a minute, in this process for once at the end")
 	flags.DurationVar(&o.every, "every", 3*time.Second, "how often a process is killed, stopped or cut off, on the average; 0 for never")
+	flags.IntVar(&o.managers, "managers", 0, "managers at once, 0 for two on managers and one elsewhere")
 	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of all that is random; printed")
 	flags.IntVar(&o.number, "clients", 8, "clients at once")
 	flags.Float64Var(&o.worse, "worse", 1, "multiply the odds of every fault of Discord")
@@ -75,6 +77,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if !slices.Contains(backends, o.on) || o.number < 1 {
 		_, _ = fmt.Fprintf(stderr, "soak: there is no backend %q\n", o.on)
 		return 2
+	}
+	if o.managers == 0 {
+		o.managers = 1
+		if o.on == onManagers {
+			o.managers = 2
+		}
 	}
 	if o.rest == 0 {
 		o.rest = time.Minute

@@ -74,7 +74,7 @@ func (s *soak) openProcesses(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	s.sandbox = p.sandbox
-	if err := p.prepare(ctx, s.on, root, dir); err != nil {
+	if err := p.prepare(ctx, s.options, root, dir); err != nil {
 		return err
 	}
 	for _, m := range append(p.managers, p.services...) {
@@ -91,15 +91,10 @@ func (s *soak) openProcesses(ctx context.Context, dir string) (err error) {
 }
 
 // prepare finds out the settings of all.
-func (p *processes) prepare(ctx context.Context, on, root, dir string) (err error) {
+func (p *processes) prepare(ctx context.Context, o options, root, dir string) (err error) {
 	defer rig.Caught(&err)
-	number := 1
-	switch on {
-	case onSQLite:
-	case onManagers:
-		number = 2
-		fallthrough
-	default:
+	on := o.on
+	if on != onSQLite {
 		p.postgres = pgtest.Start(p.host)
 		if on != onSupabase {
 			p.postgres.Database(database)
@@ -118,7 +113,7 @@ func (p *processes) prepare(ctx context.Context, on, root, dir string) (err erro
 		return err
 	}
 	var addresses []string
-	for i := range number {
+	for i := range o.managers {
 		port, err := rig.FreePort()
 		if err != nil {
 			return err

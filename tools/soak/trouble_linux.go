@@ -411,7 +411,7 @@ func (t *trouble) hear(p *rig.Part, line string) {
 			t.soak.tally.fail("%s logs a secret that begins %.4q: %.200s", p.Name, secret, line)
 		}
 	}
-	if strings.Contains(line, "level=ERROR") || strings.Contains(line, "panic") {
+	if strings.Contains(line, "level=ERROR") || strings.Contains(line, "level=WARN") || strings.Contains(line, "panic") {
 		if tell := t.soak.tally.tell; tell != nil {
 			tell("%s: %s", p.Name, line)
 		}
