@@ -21,7 +21,7 @@ func (w *worker) remove(ctx context.Context, p string) {
 	var id int64
 	d.ended = func(done bool) {
 		if done && id != 0 {
-			w.trash[id] = trashed{p, d.before}
+			w.trash[id] = trashed{from: p, items: d.before}
 		}
 	}
 	if w.random.IntN(4) == 0 {
@@ -152,7 +152,7 @@ func (w *worker) someTrash() int64 {
 func (w *worker) restore(ctx context.Context) {
 	id := w.someTrash()
 	t := w.trash[id]
-	if _, taken := w.files[t.from]; id == 0 || taken || !w.free(t.from) {
+	if _, taken := w.files[t.from]; id == 0 || t.lost || taken || !w.free(t.from) {
 		return
 	}
 	if c, there := w.files[path.Dir(t.from)]; !there || c != nil {

@@ -66,6 +66,7 @@ func within(p, root string) bool { return p == root || strings.HasPrefix(p, root
 type trashed struct {
 	from  string // where it was
 	items tree
+	lost  bool // its folder has gone from there: nobody wants to know where it would come back to
 }
 
 // doubt is a change that nobody has said the end of: what was at some paths is
@@ -94,6 +95,14 @@ func (w *worker) end(d *doubt, done bool) {
 	now := d.before
 	if done {
 		now = d.after
+		for _, root := range d.roots {
+			for id, t := range w.trash {
+				if c, there := d.before[root]; there && c == nil && within(t.from, root) {
+					t.lost = true
+					w.trash[id] = t
+				}
+			}
+		}
 	}
 	for _, root := range d.roots {
 		for p := range w.files.at(root) {

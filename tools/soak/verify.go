@@ -42,6 +42,9 @@ func (w *worker) settle(ctx context.Context) {
 		w.soak.tally.did("give up", 0)
 	}
 	for _, d := range all {
+		if len(d.roots) == 0 {
+			continue // it changes nothing that anybody would miss
+		}
 		select {
 		case <-time.After(time.Until(d.until)):
 		case <-ctx.Done():

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -241,11 +242,13 @@ func (d *Dispatcher) fail(ctx context.Context, u *upload, err error) {
 	}
 	kind := cloud.KindOf(err)
 	if (kind == nil || kind == cloud.ErrUnavailable || kind == cloud.ErrFull) && u.resumable() {
-		log := d.Log.ErrorContext
+		level := slog.LevelError
 		if _, told := errors.AsType[*cloud.UserError](err); told {
-			log = d.Log.InfoContext // its user has no room for it, until he makes some
+			level = slog.LevelInfo // its user has no room for it, until he makes some
+		} else if kind == cloud.ErrUnavailable {
+			level = slog.LevelWarn // the database is away
 		}
-		log(ctx, "upload not finished", "upload", u.ID, "err", err)
+		d.Log.Log(ctx, level, "upload not finished", "upload", u.ID, "err", err)
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if u.stage != ended {

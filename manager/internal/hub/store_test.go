@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -130,6 +131,10 @@ func TestStore_Finish(t *testing.T) {
 			t.Errorf("got %+v", p)
 		}
 		w.checkContent(u, "/"+name, data)
+	}
+	// Of a database that is away nobody needs to be told who looks after the server.
+	if n := strings.Count(w.log.String(), "level=ERROR"); n != 1 {
+		t.Errorf("%d errors are logged, want that of the disk:\n%s", n, w.log)
 	}
 }
 
