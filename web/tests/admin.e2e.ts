@@ -50,7 +50,7 @@ test('users: made, bounded, disabled, made administrators, given passwords, dele
   await quota.getByLabel('As for others').uncheck();
   await quota.getByLabel('At most, in GiB').fill('much');
   await quota.getByRole('button', { name: 'Save' }).click();
-  await quota.getByText('That is no bound.').waitFor();
+  await quota.getByText('A limit is a number, or nothing.').waitFor();
   await quota.getByLabel('At most, in GiB').fill('1,5');
   await quota.getByLabel('At most, in files').fill('100');
   await quota.getByRole('button', { name: 'Save' }).click();
@@ -158,7 +158,7 @@ test('services are drained, revoked and let in again', async () => {
 
 test('storage, jobs, and what would go', async () => {
   await at('Storage');
-  await line('Thumbnails').getByText(/ready \d/).waitFor();
+  await line('Thumbnails').getByText(/ready: \d/).waitFor();
   await ada.button('Pause Collector').click();
   await line('Collector').getByText('Paused').waitFor();
   await ada.button('Go on with Collector').click();

@@ -47,7 +47,7 @@ test('an invitation makes an account, once', async () => {
   await dialog.getByLabel('Files for each').fill('many');
   await dialog.getByLabel('Singers').check();
   await dialog.getByRole('button', { name: 'Make an invitation' }).click();
-  await dialog.getByText('That is no bound.').waitFor();
+  await dialog.getByText('A limit is a number, or nothing.').waitFor();
   await dialog.getByLabel('Files for each').fill('500');
   await v.picture('invitation');
   expect(await findings(ada)).toEqual([]);

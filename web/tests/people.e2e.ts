@@ -186,7 +186,7 @@ test('who is full is told so, before and when something is sent', async () => {
   await bob.pick(await v.file('film.bin', 2048));
   await bob.finished('1 upload').waitFor();
   await bob.pick(await v.file('more.bin', 1));
-  await bob.upload('more.bin').getByText('there is no room for it: you may store 2060 bytes').waitFor();
+  await bob.upload('more.bin').getByText('there is no room for it: you may store 2.0 KiB').waitFor();
   const space = bob.page.getByRole('region', { name: 'Space' });
   await space.getByText('Full: nothing more can be stored.').waitFor();
   await space.getByText('2.0 KiB of 2.0 KiB used').waitFor();

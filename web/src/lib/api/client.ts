@@ -32,6 +32,7 @@ export function explain(error: unknown): string {
       return error.wait > 0 ? tn(error.wait, 'Too many tries. Wait {n} second and try again.', 'Too many tries. Wait {n} seconds and try again.') : t('Too many tries. Wait a little and try again.');
     case 'unavailable':
     case 'shutdown':
+      if (/try again/.test(error.message)) return sentence(said(error.message, error.code)); // it says when
       return `${sentence(said(error.message, error.code))} ${t('Try again in a moment.')}`;
     case 'internal':
       return t('Something went wrong on the server. Its log says more.');

@@ -54,7 +54,7 @@ export const serverGerman: ServerTexts = {
   'the password was changed': 'Das Passwort wurde geändert.',
   'its owner has no room for it': 'Beim Besitzer ist dafür kein Platz mehr.',
   'the server has no room for it': 'Der Server hat dafür keinen Platz mehr.',
-  'there is no room for it: you may store %d bytes': 'Dafür ist kein Platz mehr: Du darfst {1} Bytes speichern.',
+  'there is no room for it: you may store %d bytes': 'Dafür ist kein Platz mehr: Du darfst {1:bytes} speichern.',
   'there is no room for it: you may store %d files': 'Dafür ist kein Platz mehr: Du darfst {1} Dateien speichern.',
   'the top folder cannot be copied': 'Der oberste Ordner lässt sich nicht kopieren.',
   'the top folder stays as it is': 'Der oberste Ordner bleibt, wie er ist.',

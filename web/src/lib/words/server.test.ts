@@ -10,9 +10,11 @@ afterEach(() => speak('en'));
 
 test('texts of the server are said in the language of the page, with what is in them', async () => {
   expect(said('the name "a" is taken', 'exists')).toBe('the name "a" is taken');
+  expect(said('there is no room for it: you may store 2147483648 bytes', 'full')).toBe('there is no room for it: you may store 2.0 GiB');
   await speak('de');
   expect(said('the name "a "b" c.txt" is taken', 'exists')).toBe('Den Namen „a "b" c.txt“ gibt es schon.');
   expect(said('there is a folder named "x" already', 'exists')).toBe('Es gibt schon etwas mit dem Namen „x“ (Ordner).');
+  expect(said('there is no room for it: you may store 2147483648 bytes', 'full')).toBe('Dafür ist kein Platz mehr: Du darfst 2,0 GiB speichern.');
   expect(said('folders are 128 levels deep at most', 'invalid')).toBe('Ordner sind höchstens 128 Ebenen tief.');
 });
 

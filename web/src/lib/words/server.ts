@@ -1,4 +1,5 @@
 /** The server's texts in the page's language. They come in English, with names and numbers in them. */
+import { formatBytes } from '../format';
 import { table, t, type Text } from './words.svelte';
 
 /** Texts of the server as its code has them, with the places of values as Go writes them: %q, %s, %d. */
@@ -24,10 +25,10 @@ const kinds: Readonly<Record<string, Text>> = {
 /** Says a text of the server, or what its code means. In English, the text itself. */
 export function said(text: string, code: string): string {
   const texts = table()?.server;
-  if (!texts) return text;
+  if (!texts) return text.replace(/(?<=you may store )\d+ bytes$/, (size) => formatBytes(parseInt(size, 10)));
   for (const { match, said } of patternsOf(texts)) {
     const values = match.exec(text);
-    if (values) return said.replace(/\{(\d)\}/g, (_, n: string) => wordOf(values[Number(n)] ?? ''));
+    if (values) return said.replace(/\{(\d)(:bytes)?\}/g, (_, n: string, bytes?: string) => (bytes ? formatBytes(Number(values[Number(n)])) : wordOf(values[Number(n)] ?? '')));
   }
   const kind = kinds[code];
   return kind ? t(kind) : text;
