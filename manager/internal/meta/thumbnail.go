@@ -79,8 +79,9 @@ type Thumbnails interface {
 	RequeueThumbnails(ctx context.Context) (int64, error)
 	// RequeueFailedThumbnails queues those that have failed.
 	RequeueFailedThumbnails(ctx context.Context) error
-	// StaleThumbnails gives thumbnails whose objects no file has any more.
-	StaleThumbnails(ctx context.Context, most int) ([]Thumbnail, error)
+	// StaleThumbnails gives thumbnails whose objects are garbage. All are also those
+	// whose objects were collected before: for them every thumbnail is looked at.
+	StaleThumbnails(ctx context.Context, all bool, most int) ([]Thumbnail, error)
 	// ForgetThumbnail removes the row of one of those.
 	ForgetThumbnail(ctx context.Context, object cloud.ObjectID) error
 	// CountThumbnails gives the number of thumbnails in each state.

@@ -24,6 +24,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"discordcloud/manager/internal/event"
@@ -92,8 +93,11 @@ type Thumbs struct {
 	cache  *cache
 	cancel func() // of the subscription
 	wake   chan struct{}
-	work   sync.WaitGroup
-	stores chan struct{} // of as many as are stored at once
+	swept  bool // Run's own: what was stale before it began is gone
+	// removed tells that something may be stale.
+	removed atomic.Bool
+	work    sync.WaitGroup
+	stores  chan struct{} // of as many as are stored at once
 
 	shrinking chan struct{} // of as many as Small makes at once
 
@@ -167,6 +171,7 @@ func (t *Thumbs) hear(v any) {
 	case event.Added, event.Changed:
 		t.Want(PriorityUpload, change.Entry)
 	case event.Removed:
+		t.removed.Store(true)
 		t.nudge()
 	case event.Moved:
 	}
@@ -242,20 +247,24 @@ func (t *Thumbs) Run(ctx context.Context) error {
 	defer t.cancel()
 	tick := time.NewTicker(t.Poll)
 	defer tick.Stop()
+	t.removed.Store(true)
 	for {
 		t.queueWanted(ctx)
 		t.expire(ctx)
 		if !t.paused(ctx) {
 			t.handOut(ctx)
 		}
-		if err := t.sweepAlone(ctx); err != nil && ctx.Err() == nil {
-			t.Log.WarnContext(ctx, "stale thumbnails not removed", "err", err)
+		if t.removed.Swap(false) {
+			if err := t.sweepAlone(ctx); err != nil && ctx.Err() == nil {
+				t.Log.WarnContext(ctx, "stale thumbnails not removed", "err", err)
+			}
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-t.wake:
 		case <-tick.C:
+			t.removed.Store(true) // by others
 		}
 	}
 }
@@ -289,12 +298,17 @@ func (t *Thumbs) sweepAlone(ctx context.Context) error {
 }
 
 // sweep deletes the thumbnails of objects that no file has any more: first what
-// lies somewhere, then the row that says so.
+// lies somewhere, then the row that says so. The first time it looks at all of them:
+// objects are garbage for so long that afterwards none goes unseen.
 func (t *Thumbs) sweep(ctx context.Context) error {
 	for {
-		stale, err := t.Store.StaleThumbnails(ctx, 50)
-		if err != nil || len(stale) == 0 {
+		stale, err := t.Store.StaleThumbnails(ctx, !t.swept, 50)
+		if err != nil {
 			return err
+		}
+		if len(stale) == 0 {
+			t.swept = true
+			return nil
 		}
 		for _, th := range stale {
 			if err := t.discard(ctx, th); err != nil {

@@ -199,7 +199,7 @@ func (s *Store) FinishThumbnail(ctx context.Context, t meta.Thumbnail) (entries 
 		if err := exec(ctx, tx, `UPDATE entries SET has_thumbnail = TRUE WHERE object_id = ?`, t.Object[:]); err != nil {
 			return err
 		}
-		entries, err = rows(ctx, tx, func(row scanner) (cloud.Entry, error) { return scanEntry(row) },
+		entries, err = rows(ctx, tx, entryInto().scan,
 			selectEntry+`e.object_id = ?1 ORDER BY e.id`, t.Object[:])
 		return err
 	})
@@ -226,10 +226,13 @@ func (s *Store) RequeueFailedThumbnails(ctx context.Context) error {
 }
 
 // StaleThumbnails implements meta.Thumbnails.
-func (s *Store) StaleThumbnails(ctx context.Context, most int) (stale []meta.Thumbnail, err error) {
+func (s *Store) StaleThumbnails(ctx context.Context, all bool, most int) (stale []meta.Thumbnail, err error) {
+	where := `object_id IN (SELECT o.id FROM objects o WHERE o.state = 'garbage')`
+	if all {
+		where = `NOT EXISTS (SELECT 1 FROM objects o WHERE o.id = object_id AND o.state = 'stored')`
+	}
 	err = s.query(ctx, func(q querier) error {
-		stale, err = rows(ctx, q, scanThumbnail, `SELECT `+thumbnailColumns+` FROM thumbnails t
-			WHERE NOT EXISTS (SELECT 1 FROM objects o WHERE o.id = t.object_id AND o.state = 'stored') LIMIT ?`, most)
+		stale, err = rows(ctx, q, scanThumbnail, `SELECT `+thumbnailColumns+` FROM thumbnails WHERE `+where+` LIMIT ?`, most)
 		return err
 	})
 	return stale, err

@@ -188,18 +188,26 @@ func TestThumbnails_ends(t *testing.T) {
 		t.Errorf("copied with its folder: %+v, %v", page.Entries, err)
 	}
 
-	if stale, err := s.StaleThumbnails(ctx, 10); len(stale) != 0 || err != nil {
+	if stale, err := s.StaleThumbnails(ctx, true, 10); len(stale) != 0 || err != nil {
 		t.Errorf("stale while the file is there: %v, %v", stale, err)
 	}
 	if _, err := s.Delete(ctx, gone, nil); err != nil {
 		t.Fatal(err)
 	}
-	stale, err := s.StaleThumbnails(ctx, 10)
-	if err != nil || len(stale) != 1 || stale[0].Chunk.Ref != ready.Chunk.Ref {
-		t.Fatalf("stale after the file has gone: %+v, %v", stale, err)
+	for _, all := range []bool{false, true} {
+		stale, err := s.StaleThumbnails(ctx, all, 10)
+		if err != nil || len(stale) != 1 || stale[0].Chunk.Ref != ready.Chunk.Ref {
+			t.Fatalf("stale after the file has gone: %+v, %v", stale, err)
+		}
 	}
 	if _, _, err := s.FinishThumbnail(ctx, ready); !errors.Is(err, cloud.ErrNotFound) {
 		t.Errorf("a thumbnail of nothing is recorded: %v", err)
+	}
+	if _, err := s.Condemn(ctx, time.Now().Add(time.Hour), "", 10, false); err != nil {
+		t.Fatal(err)
+	}
+	if stale, err := s.StaleThumbnails(ctx, true, 10); len(stale) != 1 || err != nil {
+		t.Errorf("stale after the object was collected: %+v, %v", stale, err)
 	}
 	if err := s.ForgetThumbnail(ctx, e.Object); err != nil {
 		t.Fatal(err)
