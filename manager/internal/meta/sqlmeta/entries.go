@@ -81,7 +81,7 @@ func ancestry(ctx context.Context, q querier, ids []cloud.EntryID) (map[cloud.En
 		some := next[:min(len(next), askedTogether)]
 		next = next[len(some):]
 		places, args := idPlaces(1, some)
-		found, err := rows(ctx, q, scanEntry, selectEntry+`e.id IN (`+places+`)`, args...)
+		found, err := rows(ctx, q, entryInto().scan, selectEntry+`e.id IN (`+places+`)`, args...)
 		if err != nil {
 			return nil, err
 		}
@@ -188,7 +188,7 @@ func pathOf(ctx context.Context, q querier, id cloud.EntryID) ([]cloud.Entry, er
 	if id == cloud.Root {
 		return nil, nil
 	}
-	path, err := rows(ctx, q, scanEntry, `WITH RECURSIVE up (id, level) AS (
+	path, err := rows(ctx, q, entryInto().scan, `WITH RECURSIVE up (id, level) AS (
 			SELECT CAST(?1 AS BIGINT), 0
 			UNION ALL
 			SELECT e.parent_id, up.level + 1 FROM up JOIN entries e ON e.id = up.id WHERE e.parent_id <> 0 AND e.trash_id IS NULL AND up.level <= ?2)
@@ -224,22 +224,29 @@ func namesOf(ctx context.Context, q querier, id cloud.EntryID) ([]string, error)
 func scanEntry(row scanner) (cloud.Entry, error) { return scanEntryAnd(row) }
 
 // scanEntryAnd reads entryColumns, and further columns into more.
-func scanEntryAnd(row scanner, more ...any) (cloud.Entry, error) {
-	var (
-		e                          cloud.Entry
-		created, updated, modified int64
-		object, hash, sha          []byte
-	)
-	if err := row.Scan(append([]any{&e.ID, &e.Parent, &e.Name, &e.Kind, &e.Owner, &e.Public,
-		&created, &updated, &modified, &object, &e.Size, &e.Type, &e.HasThumbnail,
-		&hash, &sha, &e.CRC32, &e.Preview}, more...)...); err != nil {
+func scanEntryAnd(row scanner, more ...any) (cloud.Entry, error) { return entryInto(more...).scan(row) }
+
+// entryScan reads row after row into the same place.
+type entryScan struct {
+	entry cloud.Entry
+	into  []any
+}
+
+// entryInto is for rows of entryColumns, with further columns for more.
+func entryInto(more ...any) *entryScan {
+	s := &entryScan{}
+	e := &s.entry
+	s.into = append([]any{num(&e.ID), num(&e.Parent), &e.Name, (*string)(&e.Kind), num(&e.Owner), &e.Public,
+		(*moment)(&e.CreatedAt), (*moment)(&e.UpdatedAt), (*moment)(&e.ModifiedAt), (*octets16)(&e.Object), num(&e.Size), &e.Type, &e.HasThumbnail,
+		(*octets32)(&e.Hash), (*octets32)(&e.SHA256), num(&e.CRC32), &e.Preview}, more...)
+	return s
+}
+
+func (s *entryScan) scan(row scanner) (cloud.Entry, error) {
+	if err := row.Scan(s.into...); err != nil {
 		return cloud.Entry{}, err
 	}
-	e.CreatedAt, e.UpdatedAt, e.ModifiedAt = fromStamp(created), fromStamp(updated), fromStamp(modified)
-	copy(e.Object[:], object)
-	copy(e.Hash[:], hash)
-	copy(e.SHA256[:], sha)
-	return e, nil
+	return s.entry, nil
 }
 
 // sum is a sum as a column holds it: NULL if it is not known.

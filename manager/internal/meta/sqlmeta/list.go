@@ -86,6 +86,9 @@ func list(ctx context.Context, q querier, v sight, query meta.Query, after *posi
 		return meta.Page{}, err
 	}
 	want, skip := query.Limit+1, query.Offset // one more tells whether there is a next page
+	if n := page.Files + page.Folders; n > 0 {
+		page.Entries = make([]cloud.Entry, 0, min(want, n))
+	}
 	for _, kind := range []cloud.Kind{cloud.KindFolder, cloud.KindFile} {
 		passed := kind == cloud.KindFolder && after != nil && after.kind == cloud.KindFile
 		there := page.Files
@@ -99,15 +102,14 @@ func list(ctx context.Context, q querier, v sight, query meta.Query, after *posi
 		if from != nil && from.kind != kind {
 			from = nil
 		}
-		some, err := listKind(ctx, q, v, query, kind, from, want-len(page.Entries), skip)
-		if err != nil {
+		before := len(page.Entries)
+		if page.Entries, err = listKind(ctx, q, v, query, kind, from, page.Entries, want-before, skip); err != nil {
 			return meta.Page{}, err
 		}
-		page.Entries = append(page.Entries, some...)
 		if len(page.Entries) == want {
 			break
 		}
-		if len(some) > 0 {
+		if len(page.Entries) > before {
 			skip = 0
 		} else if skip > 0 && kind == cloud.KindFolder {
 			skip -= page.Folders
@@ -122,9 +124,10 @@ func list(ctx context.Context, q querier, v sight, query meta.Query, after *posi
 	return page, nil
 }
 
-// listKind reads entries of one kind, off its index: nothing is sorted. What lies
-// in front of the page is skipped before objects and shares are looked up.
-func listKind(ctx context.Context, q querier, v sight, query meta.Query, kind cloud.Kind, after *position, limit, skip int) ([]cloud.Entry, error) {
+// listKind adds entries of one kind to all, off its index: nothing is sorted but by
+// owners. What does not come on the page is passed before objects and shares are
+// looked up.
+func listKind(ctx context.Context, q querier, v sight, query meta.Query, kind cloud.Kind, after *position, all []cloud.Entry, limit, skip int) ([]cloud.Entry, error) {
 	by, desc := orderOf(query, kind)
 	o, than, dir := orders[by], ">", ""
 	if desc {
@@ -150,12 +153,13 @@ func listKind(ctx context.Context, q querier, v sight, query meta.Query, kind cl
 		}
 	}
 	sorted := fmt.Sprintf(` ORDER BY %s%s, %s%s`, o.key, dir, o.tie, dir)
-	var all []cloud.Entry
+	scan := v.scan()
+	end := len(all) + limit
 	for i, p := range parts {
 		if kind == cloud.KindFile && i == len(parts)-1 {
 			q = lastly(q)
 		}
-		wanted := limit - len(all)
+		wanted := end - len(all)
 		most := fmt.Sprintf("?%d", len(p.args)+1)
 		if skip == 0 && wanted == query.Limit+1 {
 			// Written out, it lets PostgreSQL keep a plan that knows how few rows are wanted.
@@ -163,13 +167,19 @@ func listKind(ctx context.Context, q querier, v sight, query meta.Query, kind cl
 		}
 		where := ` e.parent_id = ?2 AND e.kind = ?3 AND ` + v.visible() + p.where + sorted + ` LIMIT ` + most
 		if skip > 0 {
-			where = fmt.Sprintf(` e.id IN (SELECT e.id FROM entries e WHERE%s OFFSET ?%d)%s`, where, len(p.args)+2, sorted)
+			where += fmt.Sprintf(` OFFSET ?%d`, len(p.args)+2)
 		}
-		some, err := rows(ctx, q, v.entry, v.selectEntry()+where, append(slices.Clip(p.args), wanted, skip)...)
-		if err != nil {
+		if skip > 0 || by == meta.SortOwner {
+			where = ` e.id IN (SELECT e.id FROM entries e WHERE` + where + `)` + sorted
+		}
+		if err := each(ctx, q, func(row scanner) error {
+			e, err := scan(row)
+			all = append(all, e)
+			return err
+		}, v.selectEntry()+where, append(slices.Clip(p.args), wanted, skip)...); err != nil {
 			return nil, err
 		}
-		if all = append(all, some...); len(all) == limit {
+		if len(all) == end {
 			break
 		}
 	}

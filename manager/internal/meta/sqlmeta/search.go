@@ -263,7 +263,7 @@ func behind(text string) string {
 // page gives entries in an order, which is inner in the words of from.
 func (h hunt) page(ctx context.Context, from, inner, order string, want, skip int) ([]cloud.Entry, error) {
 	n := len(h.args)
-	return rows(ctx, h.q, scanEntry, h.with+selectEntry+`e.id IN (SELECT e.id FROM `+from+` WHERE `+strings.Join(h.where, " AND ")+
+	return rows(ctx, h.q, entryInto().scan, h.with+selectEntry+`e.id IN (SELECT e.id FROM `+from+` WHERE `+strings.Join(h.where, " AND ")+
 		fmt.Sprintf(` ORDER BY %s LIMIT ?%d OFFSET ?%d) ORDER BY %s`, inner, n+1, n+2, order), append(slices.Clip(h.args), want, skip)...)
 }
 

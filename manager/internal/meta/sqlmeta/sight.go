@@ -289,32 +289,35 @@ const (
 		FROM group_members m JOIN group_shares g ON g.group_id = m.group_id WHERE m.user_id = ?1 AND g.entry_id = e.id) END`
 )
 
-// scan reads columns, and further ones into more.
-func (v sight) scan(row scanner, more ...any) (cloud.Entry, error) {
+// scan reads columns, and further ones into more, row after row.
+func (v sight) scan(more ...any) func(scanner) (cloud.Entry, error) {
 	if v.plain() {
-		e, err := scanEntryAnd(row, more...)
-		e.Share = v.granted
-		return e, err
+		s := entryInto(more...)
+		return func(row scanner) (cloud.Entry, error) {
+			e, err := s.scan(row)
+			e.Share = v.granted
+			return e, err
+		}
 	}
-	var own, group sql.NullInt64
+	var own, group orZero
 	into := []any{&own}
 	if v.grouped {
 		into = append(into, &group)
 	}
-	e, err := scanEntryAnd(row, append(into, more...)...)
-	best := own.Int64
-	if group.Int64&3 > best&3 {
-		best = group.Int64
+	s := entryInto(append(into, more...)...)
+	return func(row scanner) (cloud.Entry, error) {
+		e, err := s.scan(row)
+		best := own
+		if group&3 > best&3 {
+			best = group
+		}
+		e.Share = v.granted
+		if best&3 == 2 || best&3 == 1 && v.granted == nil {
+			e.Share = &cloud.Share{Entry: e.ID, User: v.viewer, CanWrite: best&3 == 2, SharedAt: fromStamp(int64(best >> 2))}
+		}
+		return e, err
 	}
-	e.Share = v.granted
-	if best&3 == 2 || best&3 == 1 && v.granted == nil {
-		e.Share = &cloud.Share{Entry: e.ID, User: v.viewer, CanWrite: best&3 == 2, SharedAt: fromStamp(best >> 2)}
-	}
-	return e, err
 }
-
-// entry is one row of scan.
-func (v sight) entry(row scanner) (cloud.Entry, error) { return v.scan(row) }
 
 // Grants implements meta.Tree.
 func (s *Store) Grants(ctx context.Context, id cloud.EntryID) (all []cloud.Share, err error) {

@@ -76,10 +76,8 @@ func (s *Store) fill(ctx context.Context, l *level, viewer cloud.UserID) error {
 		half := `SELECT * FROM (SELECT ` + v.columns() + `, e.name_key AS name_key FROM ` + entryTables + `
 			WHERE e.parent_id = ?2 AND e.kind = '%s' AND (e.name_key, e.name) > (?3, ?4) AND ` + v.visible() + `
 			ORDER BY e.name_key, e.name LIMIT ?5) half`
-		page, err := rows(ctx, q, func(row scanner) (cloud.Entry, error) {
-			var key string // last column, there to be sorted by
-			return v.scan(row, &key)
-		},
+		var key string // last column, there to be sorted by
+		page, err := rows(ctx, q, v.scan(&key),
 			fmt.Sprintf(half+` UNION ALL `+half+` ORDER BY name_key, name LIMIT ?5`, cloud.KindFolder, cloud.KindFile),
 			viewer, l.id, meta.FoldName(l.last), l.last, walkPage)
 		l.page = page
