@@ -106,8 +106,9 @@ type CollectorState struct {
 }
 
 const (
-	// condemnPage is how many messages are looked at in one transaction.
-	condemnPage = 500
+	// condemnPage is how many messages are looked at in one transaction: everybody
+	// who writes waits for it, and over REST it costs by the square of that.
+	condemnPage = 25
 	// removePage is how many messages are deleted at a time: as many as fit a call.
 	removePage = 100
 	// remembered is how long it is kept what went.

@@ -345,3 +345,31 @@ func TestCollector_Random(t *testing.T) {
 		t.Errorf("seed %d: %d messages are left", seed, n)
 	}
 }
+
+// pages notes how many messages are dealt with in one transaction at the most.
+type pages struct {
+	meta.Store
+	most int
+}
+
+func (p *pages) Condemn(ctx context.Context, before time.Time, after string, most int, dry bool) (meta.Condemned, error) {
+	r, err := p.Store.Condemn(ctx, before, after, most, dry)
+	p.most = max(p.most, len(r.Messages))
+	return r, err
+}
+
+// However much there is to go: no transaction is long, for all who write wait for it.
+func TestCollector_Much(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	p := &pages{Store: w.db}
+	w.c.Store = p
+	for i := range 60 {
+		w.delete(w.put(fmt.Sprint(i), pattern(10)))
+	}
+	w.pass(grace + time.Minute)
+	w.collect()
+	if n, s := w.messages(), w.state(); n != 0 || s.Condemned != 60 || s.Deleted != 60 || p.most > 30 {
+		t.Errorf("%d messages are left, state %+v, %d messages in one transaction", n, s, p.most)
+	}
+}

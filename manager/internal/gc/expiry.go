@@ -49,8 +49,9 @@ type ExpiryState struct {
 // activityKept is how long it is told what happened in a folder.
 const activityKept = 90 * 24 * time.Hour
 
-// expiryPage is how much goes in one transaction.
-const expiryPage = 50
+// expiryPage is how much goes in one transaction, as condemnPage; a folder may hold
+// many files.
+const expiryPage = 10
 
 // Run expires what is due until ctx ends, and gives its cause.
 func (x *Expiry) Run(ctx context.Context) error {

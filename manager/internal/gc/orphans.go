@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -53,8 +54,12 @@ func (c *Collector) look(ctx context.Context) error {
 	err = c.read(ctx, now, &s)
 	if err == nil && c.Orphans && c.Daily > 0 {
 		var n int64
-		n, err = c.Store.CondemnOrphans(ctx, now.Add(-c.Grace), condemnPage)
-		s.Condemned += n
+		for err == nil {
+			n, err = c.Store.CondemnOrphans(ctx, now.Add(-c.Grace), condemnPage)
+			if s.Condemned += n; n < condemnPage {
+				break
+			}
+		}
 	}
 	if s.Error = ""; err != nil {
 		s.Error = err.Error()
@@ -78,12 +83,14 @@ func (c *Collector) read(ctx context.Context, now time.Time, s *OrphanState) err
 			}
 			old = append(old, meta.Posted{Channel: s.Channel, Message: p.ID, Attachments: int64(p.Attachments), Bytes: p.Size})
 		}
-		n, err := c.Store.NoteOrphans(ctx, old)
-		if err != nil {
-			return err
+		for some := range slices.Chunk(old, condemnPage) {
+			n, err := c.Store.NoteOrphans(ctx, some)
+			if err != nil {
+				return err
+			}
+			s.Found += n
 		}
 		s.Pages++
-		s.Found += n
 		if s.After = last; last != "" {
 			continue
 		}
