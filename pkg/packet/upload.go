@@ -120,6 +120,7 @@ type PendingUpload struct {
 type UploadInterrupted struct {
 	UploadID string `json:"upload_id"`
 	Reason   string `json:"reason"`
+	Code     string `json:"code,omitempty"` // as of cloud.CodeOf, where there is one
 }
 
 // UploadPause gives an upload's slot back; UploadResume goes on. Version 2.
@@ -254,5 +255,6 @@ var uploadPackets = []spec{
 	{packet: UploadInterrupted{}, since: V2, fields: fields(
 		text("upload_id").as(asUUID),
 		text("reason"),
+		text("code").optional(),
 	)},
 }

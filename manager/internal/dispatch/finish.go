@@ -252,7 +252,7 @@ func (d *Dispatcher) fail(ctx context.Context, u *upload, err error) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if u.stage != ended {
-			u.tell(packet.UploadInterrupted{UploadID: string(u.ID), Reason: cloud.TextOf(err)})
+			u.tell(packet.UploadInterrupted{UploadID: string(u.ID), Reason: cloud.TextOf(err), Code: cloud.CodeOf(err)})
 			d.drop(ctx, u)
 		}
 		return

@@ -163,7 +163,7 @@ func (p *pool) take(h *holder, not ...*Service) *slot {
 func (p *pool) ask(h *holder) *ticket {
 	t := &ticket{holder: h, got: make(chan *slot, 1)}
 	p.waiting = append(p.waiting, t)
-	p.serve()
+	p.share()
 	return t
 }
 
@@ -253,18 +253,22 @@ func (p *pool) share() {
 }
 
 // level moves idle slots of holders that have many to those that want more and
-// have fewer: who has a long queue does not keep everybody else waiting until its
-// end. It comes before those who wait are served, as a queue always has one that
-// does.
+// have fewer, and to those that borrow and wait: who has a long queue does not keep
+// everybody else out until its end. It comes before those who wait are served, as a
+// queue always has one that does.
 func (p *pool) level() {
 	for {
-		to := p.poorest()
-		if to == nil {
+		to, least := p.poorest(), 1
+		if p.borrows() {
+			to = nil
+		} else if to == nil {
 			return
+		} else {
+			least = to.has + 1
 		}
 		var best *slot
 		for _, s := range p.slots {
-			if h := s.holder; !s.busy && h != nil && h.yields && h.has > to.has+1 && (best == nil || h.has > best.holder.has) {
+			if h := s.holder; !s.busy && h != nil && h.yields && h.has > least && (best == nil || h.has > best.holder.has) {
 				best = s
 			}
 		}
@@ -274,9 +278,18 @@ func (p *pool) level() {
 		best.holder.has--
 		best.holder.change(-1)
 		best.holder = to
+		if to == nil {
+			p.serve()
+			continue
+		}
 		to.has++
 		to.change(+1)
 	}
+}
+
+// borrows tells whether somebody who has booked nothing waits for a slot.
+func (p *pool) borrows() bool {
+	return slices.ContainsFunc(p.waiting, func(t *ticket) bool { return t.holder.wants == 0 })
 }
 
 // poorest is the holder that wants more and has the fewest, nil if none wants more.

@@ -254,11 +254,16 @@ func checkPool(t *testing.T, seed uint64, step int, p *pool, holders []*told, bu
 	if known != 0 {
 		fail("slots are held by nobody's client")
 	}
-	if to := p.poorest(); to != nil {
-		for _, s := range p.slots {
-			if h := s.holder; !s.busy && h != nil && h.yields && h.has > to.has+1 {
-				fail("a client has %d slots, and keeps an idle one from who has %d", h.has, to.has)
-			}
+	for _, s := range p.slots {
+		h := s.holder
+		if s.busy || h == nil || !h.yields {
+			continue
+		}
+		if to := p.poorest(); to != nil && !p.borrows() && h.has > to.has+1 {
+			fail("a client has %d slots, and keeps an idle one from who has %d", h.has, to.has)
+		}
+		if p.borrows() && h.has > 1 {
+			fail("a client has %d slots, and keeps an idle one from who borrows", h.has)
 		}
 	}
 	for _, w := range p.waiting {
