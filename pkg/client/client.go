@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"discordcloud/pkg/cloud"
@@ -38,7 +39,8 @@ type Options struct {
 	Parts int    // parts of all files that are sent at once: 8
 	// Patience bounds how often an upload or a download that was cut may be taken
 	// up again without having got any further: Default of pkg/retry, with 10 tries.
-	Patience retry.Policy
+	Patience  retry.Policy
+	Transport http.RoundTripper // all requests go by it; nil for a fresh one
 }
 
 // Client is one signed-in user of one server. It is safe for concurrent use.
@@ -49,10 +51,14 @@ type Client struct {
 	http   *http.Client
 	o      Options
 
-	dial   chan struct{} // held by who looks for a socket, or makes one
-	socket *socket       // the last one, nil before the first
+	dial   chan struct{} // held by who looks for a socket, makes one or ends one
+	socket *socket       // the last one, nil if there is none
 	places places
 	parts  chan struct{} // holds one for each part that is being sent
+
+	mu    sync.Mutex
+	users int         // of the socket
+	idle  *time.Timer // ends a socket that nobody uses
 }
 
 // New makes a client of a session. It connects when it has something to ask.
@@ -70,32 +76,35 @@ func New(s Session, o Options) *Client {
 		o.Patience = retry.Default()
 		o.Patience.Tries = 10
 	}
-	return &Client{
+	if o.Transport == nil {
+		o.Transport = &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         (&net.Dialer{Timeout: 20 * time.Second}).DialContext,
+			TLSHandshakeTimeout: 20 * time.Second,
+			ForceAttemptHTTP2:   true,
+			MaxIdleConnsPerHost: o.Parts + o.Files,
+			IdleConnTimeout:     90 * time.Second,
+			DisableCompression:  true, // a download is counted and hashed as it is
+		}
+	}
+	c := &Client{
 		server: s.Server, token: s.Token, o: o,
 		http: &http.Client{
-			Transport: &http.Transport{
-				Proxy:               http.ProxyFromEnvironment,
-				DialContext:         (&net.Dialer{Timeout: 20 * time.Second}).DialContext,
-				TLSHandshakeTimeout: 20 * time.Second,
-				ForceAttemptHTTP2:   true,
-				MaxIdleConnsPerHost: o.Parts + o.Files,
-				IdleConnTimeout:     90 * time.Second,
-				DisableCompression:  true, // a download is counted and hashed as it is
-			},
+			Transport: o.Transport,
 			// A token goes to the server that gave it, and nowhere else.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		dial: make(chan struct{}, 1), parts: make(chan struct{}, o.Parts),
 	}
+	c.idle = time.AfterFunc(idleMost, c.hangUp)
+	c.idle.Stop()
+	return c
 }
 
 // Close ends the socket and waits for it. What was uploading can go on later.
 func (c *Client) Close() {
-	c.dial <- struct{}{}
-	defer func() { <-c.dial }()
-	if c.socket != nil {
-		c.socket.close()
-	}
+	c.idle.Stop()
+	c.hangUp()
 	c.http.CloseIdleConnections()
 }
 

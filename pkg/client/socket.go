@@ -79,6 +79,38 @@ func (c *Client) connected(ctx context.Context) (*socket, error) {
 	return s, nil
 }
 
+// idleMost is how long a socket is kept that nobody uses: what is booked by it is
+// kept from others.
+const idleMost = 5 * time.Second
+
+// use keeps the socket, until the function that it gives is called.
+func (c *Client) use() (done func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.users++
+	c.idle.Stop()
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.users--; c.users == 0 {
+			c.idle.Reset(idleMost)
+		}
+	}
+}
+
+// hangUp ends a socket that nobody uses.
+func (c *Client) hangUp() {
+	c.dial <- struct{}{}
+	defer func() { <-c.dial }()
+	c.mu.Lock()
+	used := c.users > 0
+	c.mu.Unlock()
+	if c.socket != nil && !used {
+		c.socket.close()
+		c.socket = nil
+	}
+}
+
 func (s *socket) close() {
 	s.stop()
 	<-s.ended
@@ -125,6 +157,7 @@ func (s *socket) done(upload string) {
 // Unfinished are the user's uploads that can go on, oldest first: those that lack
 // parts, and that no connection works on.
 func (c *Client) Unfinished(ctx context.Context) ([]packet.PendingUpload, error) {
+	defer c.use()()
 	s, err := c.connected(ctx)
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"discordcloud/pkg/chunk"
 	"discordcloud/pkg/cloud"
 	"discordcloud/pkg/packet"
+	"discordcloud/pkg/retry"
 )
 
 // partsAtOnce is how many parts of one file are sent at once.
@@ -41,6 +42,7 @@ type File struct {
 //
 // When it ends early, what was stored is kept for a day, and is one of Unfinished.
 func (c *Client) Upload(ctx context.Context, f File, moved func(int64)) (string, error) {
+	defer c.use()()
 	u := &upload{c: c, f: f, id: f.Resume, inherited: f.Resume != "", moved: moved, hashed: make(chan struct{})}
 	hashing, cancel := context.WithCancel(ctx)
 	go u.hash(hashing)
@@ -56,6 +58,7 @@ func (c *Client) Upload(ctx context.Context, f File, moved func(int64)) (string,
 		return u.confirmed.Load() > before, err
 	})
 	if err != nil {
+		u.leave(err)
 		u.show(0)
 		return "", err
 	}
@@ -67,8 +70,9 @@ func (c *Client) Upload(ctx context.Context, f File, moved func(int64)) (string,
 type upload struct {
 	c         *Client
 	f         File
-	id        string // "" before the server has given it one
-	inherited bool   // of an earlier run, of which the name and the size are known alone
+	id        string  // "" before the server has given it one, and after it has told the end
+	last      *socket // that it was on
+	inherited bool    // of an earlier run, of which the name and the size are known alone
 	moved     func(int64)
 	shown     atomic.Int64 // bytes of which moved was told
 	confirmed atomic.Int64 // parts, in all attempts
@@ -123,6 +127,21 @@ func (u *upload) afresh(err error) error {
 	return err
 }
 
+// leave gives the server its place back: what is stored waits for another run,
+// unless that could not do better.
+func (u *upload) leave(err error) {
+	if u.id == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	var ask packet.Packet = packet.UploadAbortRequest{UploadID: u.id}
+	if retry.Worth(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		ask = packet.UploadPause{UploadID: u.id}
+	}
+	_, _ = u.last.conn.Call(ctx, ask) // without an answer the server gives it up by itself
+}
+
 // goneError is of an upload that the server has given up.
 type goneError struct{ err error }
 
@@ -143,6 +162,7 @@ func (u *upload) try(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	u.last = s
 	if u.f.Size > 0 {
 		defer u.c.places.give()
 	}
@@ -237,8 +257,12 @@ func (u *upload) outcome(p packet.Packet) (string, error) {
 		case p.Success:
 			return u.f.Name, nil
 		}
+		u.id = ""
 		return "", packet.Error{Code: p.Code, Message: p.Reason}.Err()
 	case packet.UploadInterrupted:
+		if p.Code == cloud.CodeOf(cloud.ErrFull) {
+			return "", cloud.UserErrorf(cloud.ErrFull, "%s", p.Reason)
+		}
 		return "", cloud.UserErrorf(cloud.ErrUnavailable, "%s", p.Reason)
 	}
 	return "", fmt.Errorf("%w: told by %s", cloud.ErrInvalid, p.PacketID())
