@@ -115,13 +115,18 @@ func (w *worker) lock(ctx context.Context, p string) {
 		if err == nil && time.Since(began) < lockTime/2 {
 			w.soak.tally.fail("a file that is locked was replaced without the token")
 		}
+		if full(err) {
+			return errors.Join(w.dav(ctx, "UNLOCK", p, nil, 0, "Lock-Token", token), err)
+		}
 		if err == nil || !refusedWith(err, http.StatusLocked) {
 			return fmt.Errorf("replace what is locked: %v", err) // whatever it was, it is not known what is there now
 		}
-		if err = w.put(ctx, p, data, "If", "("+token+")"); err == nil {
-			err = w.dav(ctx, "UNLOCK", p, nil, 0, "Lock-Token", token)
+		put := w.put(ctx, p, data, "If", "("+token+")")
+		err = w.dav(ctx, "UNLOCK", p, nil, 0, "Lock-Token", token)
+		if full(put) && err == nil {
+			return put
 		}
-		if err != nil {
+		if err = errors.Join(put, err); err != nil {
 			return fmt.Errorf("replace it with the token: %v", err) // likewise
 		}
 		return nil

@@ -14,6 +14,7 @@ import (
 
 	"discordcloud/manager"
 	"discordcloud/pkg/blob/discordblob"
+	"discordcloud/pkg/client"
 	"discordcloud/pkg/discord"
 	"discordcloud/pkg/retry"
 	"discordcloud/pkg/sandbox"
@@ -135,6 +136,7 @@ func (w *worker) arrive(ctx context.Context) error {
 	if w.soak.trouble != nil {
 		w.soak.trouble.route(w.client)
 	}
+	w.program = client.New(client.Session{Server: w.client.Base, Token: w.client.Token()}, client.Options{Transport: w.client.HTTP.Transport})
 	var app struct{ Password string }
 	if err := w.client.Do(ctx, "POST", "/api/app-passwords", map[string]any{}, &app); err != nil {
 		return err
@@ -149,6 +151,7 @@ func (w *worker) arrive(ctx context.Context) error {
 
 func (s *soak) close() {
 	for _, w := range s.clients {
+		w.program.Close()
 		w.client.Close()
 	}
 	if err := s.product.Close(); err != nil {

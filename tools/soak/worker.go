@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"discordcloud/pkg/chunk"
+	"discordcloud/pkg/client"
+	"discordcloud/pkg/cloud"
 	"discordcloud/pkg/packet"
 	"discordcloud/tools/internal/rig"
 )
@@ -24,6 +26,7 @@ type worker struct {
 	account  string // of its account
 	password string // of its programs, for WebDAV
 	client   *rig.Client
+	program  *client.Client // what others write programs with, the same user
 	folder   string
 	random   *rand.Rand
 	files    tree // acknowledged
@@ -93,6 +96,8 @@ func (w *worker) step(ctx context.Context) {
 		w.lock(ctx, file)
 	case roll < 64:
 		w.meddle(ctx)
+	case roll < 68:
+		w.fetch(ctx, file)
 	case roll < 76:
 		w.read(ctx, "read", file, 0, w.files[file].Size)
 	default:
@@ -203,12 +208,46 @@ func (w *worker) connected(ctx context.Context) error {
 func (w *worker) write(ctx context.Context, kind, p string) {
 	data := w.content()
 	d := w.doubted(kind, tree{p: data}, p)
-	if w.random.IntN(3) == 0 {
+	switch w.random.IntN(4) {
+	case 0:
 		d.kind += " by WebDAV"
 		w.change(ctx, d, func(ctx context.Context) error { return w.put(ctx, p, data) })
+	case 1:
+		d.kind += " by the command line"
+		w.change(ctx, d, func(ctx context.Context) error { return w.send(ctx, p, data) })
+	default:
+		w.change(ctx, d, func(ctx context.Context) error { return w.upload(ctx, d, p, data) })
+	}
+}
+
+// send is what the command line does, which goes on by itself.
+func (w *worker) send(ctx context.Context, p string, data *rig.Content) error {
+	folder, name := path.Split(p)
+	_, err := w.program.Upload(ctx, client.File{
+		Folder: path.Clean(folder), Name: name, Content: data, Size: data.Size, ModifiedAt: time.Now(), Conflict: client.Overwrite,
+	}, func(int64) {})
+	if errors.Is(err, cloud.ErrFull) {
+		return rig.Rejected(cloud.TextOf(err))
+	}
+	return err
+}
+
+// fetch is what the command line does: all of a file, by its hash, having some of it.
+func (w *worker) fetch(ctx context.Context, p string) {
+	data := w.files[p]
+	had := w.random.Int64N(data.Size + 1)
+	e, err := w.program.Lookup(ctx, p)
+	if err == nil {
+		err = w.program.Download(ctx, e, data.Reader(0, had), data.Check(had), func(int64) {})
+	}
+	if err != nil && w.excused(err) && !errors.Is(err, cloud.ErrCorrupt) {
+		w.missed("get", err)
 		return
 	}
-	w.change(ctx, d, func(ctx context.Context) error { return w.upload(ctx, d, p, data) })
+	w.soak.tally.did("get", data.Size-had)
+	if err != nil {
+		w.soak.tally.fail("get of %d bytes, of which it has %d: %v", data.Size, had, err)
+	}
 }
 
 // upload is what a page does: it goes on with what was interrupted, most of the
