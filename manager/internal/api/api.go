@@ -44,9 +44,9 @@ type Options struct {
 	Mounts map[string]http.Handler
 	// Put stores a file that comes by a link: dispatch's. nil takes none.
 	Put func(context.Context, policy.Principal, dispatch.PutRequest) (meta.Finished, error)
-	// DAV answers below /dav on behalf of the holders of app passwords; nil is
-	// nothing there.
-	DAV func(http.ResponseWriter, *http.Request, policy.Principal)
+	// DAV answers below /dav on behalf of the holders of app passwords, unless admit,
+	// which it may call several times, fails: dav.Handler's Serve. nil is nothing there.
+	DAV func(w http.ResponseWriter, r *http.Request, admit func(context.Context) (policy.Principal, error)) error
 	// DAVOverHTTP takes app passwords over plain HTTP from other machines too.
 	DAVOverHTTP bool
 	// Page holds the built page: index.html and assets/. Without an index.html

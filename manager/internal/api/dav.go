@@ -1,6 +1,9 @@
 package api
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -35,29 +38,34 @@ func (a *api) serveDAV(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK)
 		return
 	}
-	who, err := a.admitDAV(r)
+	answer := func(w http.ResponseWriter, r *http.Request) error {
+		return a.DAV(w, r, func(ctx context.Context) (policy.Principal, error) { return a.admitDAV(r.WithContext(ctx)) })
+	}
+	var err error
+	if davTogether(r.Method) {
+		err = a.together(w, r, "dav "+r.Method, answer)
+	} else {
+		err = answer(w, r)
+	}
 	if err != nil {
-		a.bound(w, r)
-		if serve.StatusOf(err) != http.StatusUnauthorized {
-			a.writeError(w, r, err)
-			return
-		}
-		a.logError(r, http.StatusUnauthorized, err)
-		w.Header().Set("WWW-Authenticate", davRealm)
-		w.Header().Set("Cache-Control", "no-store")
-		http.Error(w, "Sign in with your name and an app password, not the password of your account.", http.StatusUnauthorized)
-		return
+		a.refuseDAV(w, r, err)
 	}
-	if !davTogether(r.Method) {
-		a.DAV(w, r, who)
-		return
+}
+
+// refuseDAV answers who is not admitted.
+func (a *api) refuseDAV(w http.ResponseWriter, r *http.Request, err error) {
+	if _, _, ok := r.BasicAuth(); ok && errors.Is(err, cloud.ErrUnauthenticated) { // guessing counts
+		err = cmp.Or(a.Auth.WrongAppPassword(a.peer(r)), err)
 	}
-	if err := a.together(w, r, "dav "+r.Method, func(w http.ResponseWriter, r *http.Request) error {
-		a.DAV(w, r, who)
-		return nil
-	}); err != nil {
+	a.bound(w, r)
+	if serve.StatusOf(err) != http.StatusUnauthorized {
 		a.writeError(w, r, err)
+		return
 	}
+	a.logError(r, http.StatusUnauthorized, err)
+	w.Header().Set("WWW-Authenticate", davRealm)
+	w.Header().Set("Cache-Control", "no-store")
+	http.Error(w, "Sign in with your name and an app password, not the password of your account.", http.StatusUnauthorized)
 }
 
 // davTogether tells whether all that a method asks of the store is to be one
@@ -85,7 +93,7 @@ func (a *api) admitDAV(r *http.Request) (policy.Principal, error) {
 	if !ok {
 		return refuse(cloud.ErrUnauthenticated)
 	}
-	who, err := a.Auth.VerifyAppPassword(r.Context(), name, password, a.peer(r))
+	who, err := a.Auth.VerifyAppPassword(r.Context(), name, password)
 	if err != nil {
 		return refuse(err)
 	}

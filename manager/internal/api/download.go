@@ -69,11 +69,7 @@ func (a *api) locate(q *call) {
 	if err != nil {
 		return
 	}
-	from := int64(0)
-	if ranges, err := serve.ParseRange(h.Get("Range"), c.Size); err == nil && len(ranges) > 0 {
-		from = ranges[0].Offset
-	}
-	if c.Locate(q.ctx(), from) == nil {
+	if c.Locate(q.ctx(), serve.Begins(q.r, c.Size)) == nil {
 		q.content = c
 	}
 }

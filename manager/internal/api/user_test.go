@@ -52,7 +52,7 @@ func TestUser_administered(t *testing.T) {
 
 	w.want(t, http.StatusOK, "PATCH", at, root.token, record{"disabled": true})
 	w.want(t, http.StatusUnauthorized, "GET", "/api/me", ann.token, nil)
-	if _, err := w.auth.VerifyAppPassword(t.Context(), "ann", app, auth.Peer{}); err == nil {
+	if _, err := w.auth.VerifyAppPassword(t.Context(), "ann", app); err == nil {
 		t.Error("an app password of a disabled account is taken")
 	}
 	wrong := w.want(t, http.StatusUnauthorized, "POST", "/api/login", "", record{"username": "ann", "password": password})

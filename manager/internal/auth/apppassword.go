@@ -114,23 +114,15 @@ func (s *Service) RevokeAppPassword(ctx context.Context, who policy.Principal, i
 func appSession(id int64) string { return "app-password " + strconv.FormatInt(id, 10) }
 
 // VerifyAppPassword tells who shows the name of a user and one of his app
-// passwords. ErrUnauthenticated if they are wrong, whatever is wrong with them;
-// ErrLimited, with a *retry.AfterError, after too many wrong ones from the same
-// address. The right one is always taken: nobody can be locked out by others,
-// and 120 random bits cannot be guessed.
-func (s *Service) VerifyAppPassword(ctx context.Context, name, text string, peer Peer) (policy.Principal, error) {
+// passwords. ErrUnauthenticated if they are wrong, whatever is wrong with them: that
+// is for WrongAppPassword, when nobody asks again. The right one is always taken:
+// nobody can be locked out by others, and 120 random bits cannot be guessed.
+func (s *Service) VerifyAppPassword(ctx context.Context, name, text string) (policy.Principal, error) {
 	row, user, err := s.findAppPassword(ctx, name, text)
-	now := s.now()
 	if err != nil {
-		if !errors.Is(err, cloud.ErrUnauthenticated) {
-			return policy.Principal{}, err
-		}
-		if wait, ok := s.limits.app.take(peer.network(), now); !ok {
-			return policy.Principal{}, tooMany("wrong app passwords", wait)
-		}
 		return policy.Principal{}, err
 	}
-	s.touchAppPassword(ctx, row, now)
+	s.touchAppPassword(ctx, row, s.now())
 	who := policy.Principal{
 		Role: policy.AppPassword, User: user.ID, Name: user.Name, Session: appSession(row.ID), ReadOnly: row.ReadOnly,
 	}
@@ -138,6 +130,15 @@ func (s *Service) VerifyAppPassword(ctx context.Context, name, text string, peer
 		who.Within = policy.NewSubtree(row.Entry)
 	}
 	return who, nil
+}
+
+// WrongAppPassword counts a wrong one: ErrLimited, with a *retry.AfterError, after
+// too many from the same address.
+func (s *Service) WrongAppPassword(peer Peer) error {
+	if wait, ok := s.limits.app.take(peer.network(), s.now()); !ok {
+		return tooMany("wrong app passwords", wait)
+	}
+	return nil
 }
 
 func (s *Service) findAppPassword(ctx context.Context, name, text string) (meta.AppPassword, cloud.User, error) {
@@ -171,7 +172,9 @@ func (s *Service) touchAppPassword(ctx context.Context, row meta.AppPassword, no
 	defer s.touching.Delete(key)
 	if err := s.store.TouchAppPassword(ctx, row.ID, now); err != nil {
 		// Who asks has shown who he is; that his use was not noted must not stop him.
-		s.log.WarnContext(ctx, "use of an app password not noted", "user", row.User, "err", err)
+		meta.Afterwards(ctx, func() {
+			s.log.WarnContext(ctx, "use of an app password not noted", "user", row.User, "err", err)
+		})
 	}
 }
 

@@ -1,6 +1,8 @@
 package auth_test
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"strings"
 	"sync"
@@ -36,13 +38,13 @@ func TestAppPassword(t *testing.T) {
 		t.Errorf("%q, %+v", text, row)
 	}
 	w.pass(time.Hour)
-	who, err := w.VerifyAppPassword(t.Context(), "Ada", text, home)
+	who, err := w.VerifyAppPassword(t.Context(), "Ada", text)
 	if err != nil || who.Role != policy.AppPassword || who.User != ada.User || !who.ReadOnly || who.Top() != folder.ID || who.Administrator {
 		t.Fatalf("%+v, %v", who, err)
 	}
 	used := w.clock()
 	w.pass(30 * time.Second) // too soon to note it again
-	if _, err := w.VerifyAppPassword(t.Context(), "ada", text, home); err != nil {
+	if _, err := w.VerifyAppPassword(t.Context(), "ada", text); err != nil {
 		t.Error(err)
 	}
 	if all, err := w.AppPasswords(t.Context(), ada); err != nil || len(all) != 1 || !all[0].UsedAt.Equal(used) {
@@ -69,7 +71,7 @@ func TestAppPassword(t *testing.T) {
 	if last := w.ended[len(w.ended)-1]; len(last.IDs) != 1 || last.IDs[0] != who.Session {
 		t.Errorf("ended %+v, want %q", last, who.Session)
 	}
-	if _, err := w.VerifyAppPassword(t.Context(), "ada", text, home); !errors.Is(err, cloud.ErrUnauthenticated) {
+	if _, err := w.VerifyAppPassword(t.Context(), "ada", text); !errors.Is(err, cloud.ErrUnauthenticated) {
 		t.Errorf("revoked: %v", err)
 	}
 	if err := w.Alive(t.Context(), who); !errors.Is(err, cloud.ErrUnauthenticated) {
@@ -88,11 +90,18 @@ func TestAppPassword_wrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, text := w.appPassword(t, ada, auth.AppPassword{})
+	wrong := func(ctx context.Context, name, text string, from auth.Peer) (policy.Principal, error) {
+		who, err := w.VerifyAppPassword(ctx, name, text)
+		if errors.Is(err, cloud.ErrUnauthenticated) {
+			err = cmp.Or(w.WrongAppPassword(from), err)
+		}
+		return who, err
+	}
 	for _, c := range [][2]string{
 		{"ada", password}, {"ada", ""}, {"ada", text[:23]}, {"ada", text + "x"}, {"ada", strings.ToUpper(text)},
 		{"bob", text}, {"", text}, {"nobody", text}, {"ada", strings.Repeat("x", 1<<20)},
 	} {
-		if _, err := w.VerifyAppPassword(t.Context(), c[0], c[1], peer("192.0.2.9")); !errors.Is(err, cloud.ErrUnauthenticated) {
+		if _, err := wrong(t.Context(), c[0], c[1], peer("192.0.2.9")); !errors.Is(err, cloud.ErrUnauthenticated) {
 			t.Errorf("%.20q, %.30q: %v", c[0], c[1], err)
 		}
 	}
@@ -109,7 +118,7 @@ func TestAppPassword_wrong(t *testing.T) {
 	var all sync.WaitGroup
 	for range 100 {
 		all.Go(func() {
-			_, err := w.VerifyAppPassword(t.Context(), "ada", strings.Repeat("a", 24), home)
+			_, err := wrong(t.Context(), "ada", strings.Repeat("a", 24), home)
 			mu.Lock()
 			defer mu.Unlock()
 			_, waits := errors.AsType[*retry.AfterError](err)
@@ -127,7 +136,7 @@ func TestAppPassword_wrong(t *testing.T) {
 	if refused != 20 || limited != 80 {
 		t.Errorf("%d refused, %d limited", refused, limited)
 	}
-	if _, err := w.VerifyAppPassword(t.Context(), "ada", text, home); err != nil {
+	if _, err := w.VerifyAppPassword(t.Context(), "ada", text); err != nil {
 		t.Errorf("the right one: %v", err)
 	}
 	for range 64 - 1 {

@@ -24,12 +24,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"discordcloud/manager/internal/dispatch"
@@ -113,67 +115,101 @@ type request struct {
 	w     http.ResponseWriter
 	r     *http.Request
 	who   policy.Principal
+	ends  int64    // of sessions, before who was looked up
 	names []string // of what it is about
 	top   []string // path of the subtree that who is confined to
 	cond  condition
+	body  func() ([]byte, error) // reads it once, up to maxXML
+
+	// What a look has found, for what is done then.
+	place   place
+	content *vfs.Content
+	outline *outline
 }
 
 func (q *request) ctx() context.Context { return q.r.Context() }
 
-// methods says how each method is answered.
-var methods = map[string]func(*request) error{
-	http.MethodOptions: (*request).options,
-	http.MethodGet:     (*request).get,
-	http.MethodHead:    (*request).get,
-	http.MethodPut:     (*request).put,
-	http.MethodDelete:  (*request).delete,
-	"MKCOL":            (*request).makeFolder,
-	"COPY":             (*request).copy,
-	"MOVE":             (*request).move,
-	"PROPFIND":         (*request).propfind,
-	"PROPPATCH":        (*request).proppatch,
-	"LOCK":             (*request).lock,
-	"UNLOCK":           (*request).unlock,
+// method is how a method is answered.
+type method struct {
+	// look reads what is there, if anything, in one transaction with all that is asked
+	// before: it may run again.
+	look func(*request) error
+	do   func(*request) error
+}
+
+var methods = map[string]method{
+	http.MethodOptions: {do: (*request).options},
+	http.MethodGet:     {(*request).lookFile, (*request).get},
+	http.MethodHead:    {(*request).lookFile, (*request).get},
+	http.MethodPut:     {(*request).lookPut, (*request).put},
+	http.MethodDelete:  {do: (*request).delete},
+	"MKCOL":            {do: (*request).makeFolder},
+	"COPY":             {do: (*request).copy},
+	"MOVE":             {do: (*request).move},
+	"PROPFIND":         {(*request).lookOutline, (*request).propfind},
+	"PROPPATCH":        {do: (*request).proppatch},
+	"LOCK":             {do: (*request).lock},
+	"UNLOCK":           {do: (*request).unlock},
 }
 
 const allowed = "OPTIONS, GET, HEAD, PUT, DELETE, MKCOL, COPY, MOVE, PROPFIND, PROPPATCH, LOCK, UNLOCK"
 
-// Serve answers a request on behalf of who.
-func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, who policy.Principal) {
+// Serve answers a request on behalf of who is admitted. admit may be called several
+// times; an error is its own, and nothing is answered then.
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, admit func(context.Context) (policy.Principal, error)) error {
 	if r.Method != http.MethodPut && r.Method != http.MethodGet { // those have a time for each block
 		rc := http.NewResponseController(w)
 		_ = rc.SetReadDeadline(time.Now().Add(h.Stall)) // of what is no connection: it does not hang either
 		_ = rc.SetWriteDeadline(time.Now().Add(h.Stall))
 	}
+	q := &request{Handler: h, w: w, r: r, body: sync.OnceValues(func() ([]byte, error) {
+		return io.ReadAll(http.MaxBytesReader(w, r.Body, maxXML))
+	})}
+	if h.Bus != nil {
+		q.ends = h.Bus.Ends()
+	}
+	refused := false
+	err := h.FS.Store.Together(r.Context(), "dav look "+r.Method, func(ctx context.Context) (err error) {
+		*q = request{Handler: h, w: w, r: r.WithContext(ctx), ends: q.ends, body: q.body}
+		q.who, err = admit(ctx)
+		if refused = err != nil; refused {
+			return err
+		}
+		return q.look()
+	})
+	q.r = r
+	if refused {
+		return err
+	}
 	w.Header().Set("Cache-Control", "private, no-cache")
-	q := &request{Handler: h, w: w, r: r, who: who}
-	if err := q.serve(); err != nil {
+	if err == nil {
+		err = methods[r.Method].do(q)
+	}
+	if err != nil {
 		q.fail(err)
 	}
+	return nil
 }
 
-func (q *request) serve() (err error) {
-	do := methods[q.r.Method]
-	if do == nil {
+func (q *request) look() (err error) {
+	m, known := methods[q.r.Method]
+	if !known {
 		q.w.Header().Set("Allow", allowed)
 		return refusef(http.StatusMethodNotAllowed, "there is no such method here")
 	}
 	if q.names, err = q.parsePath(q.r.URL.Path); err != nil {
 		return err
 	}
-	if q.top, err = q.FS.PathOf(q.ctx(), q.who.Top()); err != nil {
+	if q.top, err = q.FS.PathOf(q.ctx(), q.who.Top()); err != nil || q.r.Method == http.MethodOptions {
 		return err
-	}
-	if q.r.Method == http.MethodOptions {
-		return do(q)
 	}
 	if q.cond, err = parseIf(q.r.Header.Values("If")); err != nil {
 		return err
 	}
-	if err := q.evaluate(); err != nil {
+	if err := q.evaluate(); err != nil || m.look == nil {
 		return err
 	}
-	return do(q)
+	return m.look(q)
 }
 
 func (q *request) options() error {
@@ -276,7 +312,7 @@ func (q *request) carried() (done func(), err error) {
 		unsubscribe()
 		cancel(nil)
 	}
-	if q.Alive != nil { // only now is it sure that no end is missed
+	if q.Alive != nil && q.Bus.Ends() != q.ends { // only now is it sure that no end is missed
 		if err := q.Alive(ctx, q.who); err != nil {
 			done()
 			return nil, err

@@ -35,7 +35,8 @@ func (w wish) dead() bool {
 	return slices.ContainsFunc(w.named, func(n name) bool { return n == ocChecksums || live[n] == nil })
 }
 
-func (q *request) propfind() error {
+// lookOutline reads what is asked for, and of it what is needed for the first page.
+func (q *request) lookOutline() error {
 	// Programs of Microsoft ask for what is in a folder without the folder itself
 	// ([MS-WDV] 2.2.2: Depth).
 	depth, noroot := strings.CutSuffix(strings.ReplaceAll(strings.ToLower(q.r.Header.Get("Depth")), " ", ""), ",noroot")
@@ -54,25 +55,27 @@ func (q *request) propfind() error {
 		return err
 	}
 	w.brief = strings.EqualFold(q.r.Header.Get("Brief"), "t") || strings.Contains(strings.ToLower(q.r.Header.Get("Prefer")), "return=minimal")
-	p, err := q.here()
-	if err != nil {
+	if q.place, err = q.here(); err != nil {
 		return err
 	}
-	o := &outline{request: q, wish: w, noroot: noroot}
-	if err := o.prepare(p); err != nil {
+	o := &outline{request: q, wish: w, noroot: noroot, children: depth == "1" && q.place.entry.IsFolder()}
+	if err := o.prepare(q.place); err != nil {
 		return err
 	}
-	var page meta.Page
-	children := depth == "1" && p.entry.IsFolder()
-	if children { // what fails here can still be answered
-		if page, err = o.page(p.entry.ID, ""); err != nil {
+	if o.children {
+		if err := o.turn(); err != nil {
 			return err
 		}
 	}
+	q.outline = o
+	return nil
+}
+
+func (q *request) propfind() error {
 	h := q.w.Header()
 	h.Set("Content-Type", xmlType)
 	q.w.WriteHeader(http.StatusMultiStatus)
-	if err := o.write(p, page, children); err != nil {
+	if err := q.outline.write(); err != nil {
 		q.log.DebugContext(q.ctx(), "listing broken off", "err", err)
 		panic(http.ErrAbortHandler) // a part must not be taken for the whole
 	}
@@ -121,13 +124,17 @@ func parseWish(root *node) (wish, error) {
 type outline struct {
 	*request
 	wish
-	noroot bool // leave the entry itself out
-	buf    xmlWriter
-	locks  map[cloud.EntryID][]meta.Lock // those on children
-	above  []meta.Lock                   // deep ones, over all children
-	own    []meta.Lock                   // over the entry itself
-	props  []meta.Property               // of the entry itself
-	used   int64                         // bytes below it; -1 if they are not asked for
+	noroot   bool // leave the entry itself out
+	children bool // list what is in it
+	buf      xmlWriter
+	locks    map[cloud.EntryID][]meta.Lock // those on children
+	above    []meta.Lock                   // deep ones, over all children
+	own      []meta.Lock                   // over the entry itself
+	props    []meta.Property               // of the entry itself
+	used     int64                         // bytes below it; -1 if they are not asked for
+
+	page      meta.Page                         // of the children
+	pageProps map[cloud.EntryID][]meta.Property // of those on it
 }
 
 // prepare reads what is said of the entry itself and holds for all below it.
@@ -167,30 +174,42 @@ func (o *outline) prepare(p place) (err error) {
 	return nil
 }
 
-func (o *outline) page(folder cloud.EntryID, after string) (meta.Page, error) {
-	return o.FS.List(o.ctx(), o.who, folder, meta.Query{Limit: pageSize, After: after})
+// turn reads the next page of the children.
+func (o *outline) turn() (err error) {
+	e := o.place.entry
+	if o.page, err = o.FS.List(o.ctx(), o.who, e.ID, meta.Query{Limit: pageSize, After: o.page.Next}); err != nil {
+		return err
+	}
+	if o.pageProps = nil; !o.dead() || len(o.page.Entries) == 0 {
+		return nil
+	}
+	first, last := o.page.Entries[0].ID, o.page.Entries[0].ID
+	for _, c := range o.page.Entries {
+		first, last = min(first, c.ID), max(last, c.ID)
+	}
+	o.pageProps, err = o.FS.Store.PropertiesIn(o.ctx(), e.ID, first, last)
+	return err
 }
 
 // write writes the whole document.
-func (o *outline) write(p place, page meta.Page, children bool) error {
+func (o *outline) write() error {
 	o.buf.text(xmlHead + `<D:multistatus xmlns:D="DAV:" xmlns:oc="` + nsOC + `">`)
-	if !o.noroot || !children {
-		if err := o.response(o.names, facts{e: p.entry, locks: o.own, props: o.props, used: o.used}); err != nil {
+	if !o.noroot || !o.children {
+		if err := o.response(o.names, facts{e: o.place.entry, locks: o.own, props: o.props, used: o.used}); err != nil {
 			return err
 		}
 	}
-	for children && len(page.Entries) > 0 {
-		if err := o.entries(p, page.Entries); err != nil {
+	for len(o.page.Entries) > 0 {
+		if err := o.entries(); err != nil {
 			return err
 		}
-		if page.Next == "" {
+		if o.page.Next == "" {
 			break
 		}
 		if err := o.flush(); err != nil {
 			return err
 		}
-		var err error
-		if page, err = o.FS.List(o.ctx(), o.who, p.entry.ID, meta.Query{Limit: pageSize, After: page.Next}); err != nil {
+		if err := o.turn(); err != nil {
 			return err
 		}
 	}
@@ -198,22 +217,12 @@ func (o *outline) write(p place, page meta.Page, children bool) error {
 	return o.flush()
 }
 
-func (o *outline) entries(p place, entries []cloud.Entry) error {
-	props := map[cloud.EntryID][]meta.Property{}
-	if o.dead() {
-		first, last := entries[0].ID, entries[0].ID
-		for _, e := range entries {
-			first, last = min(first, e.ID), max(last, e.ID)
-		}
-		var err error
-		if props, err = o.FS.Store.PropertiesIn(o.ctx(), p.entry.ID, first, last); err != nil {
-			return err
-		}
-	}
+// entries writes those on the page.
+func (o *outline) entries() error {
 	names := append(slices.Clone(o.names), "")
-	for _, e := range entries {
+	for _, e := range o.page.Entries {
 		names[len(names)-1] = e.Name
-		f := facts{e: e, props: props[e.ID], used: -1}
+		f := facts{e: e, props: o.pageProps[e.ID], used: -1}
 		if own := o.locks[e.ID]; len(own)+len(o.above) > 0 {
 			f.locks = append(slices.Clone(o.above), own...)
 		}

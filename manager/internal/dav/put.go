@@ -25,13 +25,7 @@ import (
 // put stores a file. Its bytes go to an upload service as they come; until all
 // are stored, and all conditions hold then too, the file that was there stays.
 func (q *request) put() error {
-	p, err := q.find(q.names)
-	if err != nil {
-		return err
-	}
-	if err := q.puttable(p); err != nil {
-		return err
-	}
+	p := q.place
 	if q.r.Header.Get("Content-Range") != "" { // RFC 9110 §14.5: it must not be taken for the whole
 		return refusef(http.StatusBadRequest, "parts of a file cannot be put")
 	}
@@ -81,6 +75,14 @@ func (q *request) put() error {
 	}
 	q.empty(http.StatusCreated)
 	return nil
+}
+
+// lookPut finds the place for a file, and tells whether one may be put there.
+func (q *request) lookPut() (err error) {
+	if q.place, err = q.find(q.names); err != nil {
+		return err
+	}
+	return q.puttable(q.place)
 }
 
 // puttable tells whether a file may be put at a place, before its bytes come.

@@ -11,19 +11,25 @@ import (
 	"discordcloud/pkg/cloud"
 )
 
-func (q *request) get() error {
-	p, err := q.here()
-	if err != nil {
+// lookFile finds a file, and where what is asked for of it lies.
+func (q *request) lookFile() (err error) {
+	if q.place, err = q.here(); err != nil {
 		return err
 	}
-	if p.entry.IsFolder() {
+	if q.place.entry.IsFolder() {
 		q.w.Header().Set("Allow", allowed)
 		return refusef(http.StatusMethodNotAllowed, "This is a folder. Open this address with a program that speaks WebDAV.")
 	}
-	c, err := q.FS.Open(q.ctx(), q.who, p.entry)
-	if err != nil {
+	if q.content, err = q.FS.Open(q.ctx(), q.who, q.place.entry); err != nil {
 		return err
 	}
+	if q.r.Method == http.MethodGet && q.r.Header.Get("If-None-Match") == "" { // else it may be there already
+		_ = q.content.Locate(q.ctx(), serve.Begins(q.r, q.content.Size)) // who reads it is told what is wrong
+	}
+	return nil
+}
+
+func (q *request) get() error {
 	done, err := q.carried()
 	if err != nil {
 		return err
@@ -37,8 +43,9 @@ func (q *request) get() error {
 	if v := q.r.Header.Get("If-Range"); v != "" && !strings.HasPrefix(v, `"`) {
 		q.r.Header.Del("Range")
 	}
+	e := q.place.entry
 	return q.sender.Content(q.w, q.r, serve.File{
-		Name: p.entry.Name, Type: p.entry.Type, ETag: etag(p.entry), Modified: p.entry.ModifiedAt, Size: c.Size, Open: c.OpenRange,
+		Name: e.Name, Type: e.Type, ETag: etag(e), Modified: e.ModifiedAt, Size: q.content.Size, Open: q.content.OpenRange,
 	})
 }
 

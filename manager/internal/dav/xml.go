@@ -78,7 +78,7 @@ var errXML = refusef(http.StatusBadRequest, "the body is not the XML that is exp
 // document types and namespaces that are not declared are refused; size, depth
 // and number of elements are bounded.
 func (q *request) readXML() (*node, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(q.w, q.r.Body, maxXML))
+	body, err := q.body()
 	if err != nil {
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 			return nil, refusef(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", maxXML)

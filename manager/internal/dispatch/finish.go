@@ -78,7 +78,7 @@ func (d *Dispatcher) sum(ctx context.Context, u *upload) (meta.Finish, error) {
 	var sum cloud.Sum
 	if u.put != nil {
 		var err error
-		if sum, err = u.put.finish(ctx); err != nil {
+		if sum, err = u.put.finish(); err != nil {
 			return meta.Finish{}, err
 		}
 	}
@@ -148,7 +148,14 @@ func (d *Dispatcher) finish(ctx context.Context, who policy.Principal, u *upload
 	if u.put != nil {
 		f.Allow = u.put.allow(f.Allow)
 	}
-	return d.make(ctx, u, f, func(ctx context.Context) error { return d.target(ctx, who, u.Base, u.Folder) })
+	return d.make(ctx, u, f, func(ctx context.Context) error {
+		if u.put != nil {
+			if err := u.put.ready(ctx); err != nil {
+				return err
+			}
+		}
+		return d.target(ctx, who, u.Base, u.Folder)
+	})
 }
 
 // make makes the entry, unless check fails.

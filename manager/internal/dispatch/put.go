@@ -46,7 +46,7 @@ type PutRequest struct {
 	// Got, if it is set, gets all sums of the content once it is stored.
 	Got *Sums
 	// Ready, if it is set, is asked once all bytes are stored, before anything
-	// changes: an error, which is handed on, leaves all as it was.
+	// changes, perhaps several times: an error, which is handed on, leaves all as it was.
 	Ready func(context.Context) error
 	// Allow, if it is set, is asked beside the policy about the file that would be
 	// replaced, in the transaction.
@@ -342,12 +342,9 @@ func (p *put) settle(done meta.Finished, err error) {
 	})
 }
 
-// finish checks the sums and asks whether the file is still wanted.
-func (p *put) finish(ctx context.Context) (cloud.Sum, error) {
+// finish checks the sums, and gives the one that is kept.
+func (p *put) finish() (cloud.Sum, error) {
 	sums, err := p.body.check(p.request.Sums)
-	if err == nil && p.request.Ready != nil {
-		err = p.request.Ready(ctx)
-	}
 	if err != nil {
 		return cloud.Sum{}, err
 	}
@@ -355,6 +352,14 @@ func (p *put) finish(ctx context.Context) (cloud.Sum, error) {
 		*p.request.Got = sums
 	}
 	return cloud.Sum(sums.SHA256), nil
+}
+
+// ready asks whether the file is still wanted.
+func (p *put) ready(ctx context.Context) error {
+	if p.request.Ready == nil {
+		return nil
+	}
+	return p.request.Ready(ctx)
 }
 
 // allow is the policy's Allow and the request's own.

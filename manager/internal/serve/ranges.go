@@ -2,6 +2,7 @@ package serve
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 )
 
@@ -120,4 +121,12 @@ func worth(ranges []Range, size int64) bool {
 		sum += a.Length // no overlap: at most size
 	}
 	return sum < size
+}
+
+// Begins is where the first range that a request asks for begins: at 0 without one.
+func Begins(r *http.Request, size int64) int64 {
+	if ranges, err := ParseRange(r.Header.Get("Range"), size); err == nil && len(ranges) > 0 {
+		return ranges[0].Offset
+	}
+	return 0
 }
