@@ -1,35 +1,17 @@
 /** What the viewer shows besides pictures and text, on the real binary: PDF, zips, facts of a picture, subtitles. */
 import { spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, open, rm, stat, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, open, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Browser, Locator } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import type { Locator } from 'playwright-core';
+import { beforeAll, expect, test, vi } from 'vitest';
 import { installed } from './programs';
 import { pdf, wavHead, withExif, zip } from './samples';
-import { Server } from './server';
-import { launch, Visitor } from './visitor';
+import { soon, visit } from './visit';
+import { Visitor } from './visitor';
 
-const soon = { timeout: 15_000, interval: 100 };
-
-let server: Server;
-let browser: Browser;
+const v = visit();
 let ada: Visitor;
-let disk: string;
-
-beforeAll(async () => {
-  disk = await mkdtemp(join(tmpdir(), 'discord-cloud-look-'));
-  [server, browser] = await Promise.all([Server.start(), launch()]);
-  ada = await Visitor.come(browser);
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-  await rm(disk, { recursive: true, force: true });
-});
-
-afterEach(() => expect(ada.errors).toEqual([]));
+beforeAll(() => void (ada = v.ada));
 
 const viewer = (name: string, v: Visitor = ada) => v.page.getByRole('dialog', { name, exact: true });
 
@@ -40,7 +22,7 @@ function run(...args: string[]): void {
 
 /** Makes a film and a photo with the browser itself. */
 async function filmed(): Promise<{ film: Buffer; photo: Buffer }> {
-  const page = await browser.newPage();
+  const page = await v.browser.newPage();
   const [film, photo] = await page.evaluate(async () => {
     const canvas = document.createElement('canvas');
     [canvas.width, canvas.height] = [640, 360];
@@ -90,10 +72,10 @@ test('a visit with files to look at', async () => {
     'letter.docx': Buffer.alloc(40, 3),
     'unknown.xyz': '\0\x01 plain words all the same',
   };
-  await mkdir(join(disk, 'Look'));
-  for (const [name, content] of Object.entries(samples)) await writeFile(join(disk, 'Look', name), content);
-  await ada.setUp(server.setupURL);
-  await ada.drop([join(disk, 'Look')]);
+  await mkdir(join(v.disk, 'Look'));
+  for (const [name, content] of Object.entries(samples)) await writeFile(join(v.disk, 'Look', name), content);
+  await v.setUp();
+  await ada.drop([join(v.disk, 'Look')]);
   await ada.finished('11 uploads').waitFor();
   await ada.button('Clear uploads').click();
   await ada.page.getByRole('link', { name: 'Look' }).click();
@@ -128,7 +110,7 @@ test('a PDF is drawn page by page, with words to select, and zoomed', async () =
   await ada.page.keyboard.press('+');
   await paper.getByText('125 %').waitFor();
   expect((await page(30).boundingBox())!.width).toBeCloseTo(width * 1.25, 0);
-  expect(asked.filter((u) => !u.replace(/^blob:/, '').startsWith(server.url))).toEqual([]);
+  expect(asked.filter((u) => !u.replace(/^blob:/, '').startsWith(v.server.url))).toEqual([]);
   await ada.page.keyboard.press('Escape');
 });
 
@@ -234,23 +216,23 @@ async function playFrom(media: Locator, part: number): Promise<void> {
 
 test('a long recording and a large film play from the middle, without what lies before it', { timeout: 90_000 }, async () => {
   const size = 64 << 20;
-  const recording = await open(join(disk, 'concert.wav'), 'w');
+  const recording = await open(join(v.disk, 'concert.wav'), 'w');
   await recording.write(wavHead(size, 48_000, 2, 16));
   await recording.close();
-  await truncate(join(disk, 'concert.wav'), 44 + size); // silence
+  await truncate(join(v.disk, 'concert.wav'), 44 + size); // silence
   const files = ['concert.wav'];
   if (installed('ffmpeg')) {
     files.push('feature.mp4');
-    const [clip, film] = [join(disk, 'clip.mp4'), join(disk, 'feature.mp4')];
+    const [clip, film] = [join(v.disk, 'clip.mp4'), join(v.disk, 'feature.mp4')];
     // Noise is large. Its table of contents is the last thing in the file: that, too, is asked for by a range.
     run('-f', 'lavfi', '-i', 'color=gray:s=320x180:r=25:d=2,noise=alls=100:allf=t', '-c:v', 'libx264', '-preset', 'ultrafast', '-qp', '22', '-g', '25', '-pix_fmt', 'yuv420p', clip);
     run('-stream_loop', String(Math.ceil(size / 2 / (await stat(clip)).size)), '-i', clip, '-c', 'copy', film);
   }
-  await ada.pick(files.map((name) => join(disk, name)));
+  await ada.pick(files.map((name) => join(v.disk, name)));
   await ada.page.getByRole('button', { name: /uploads? finished/ }).waitFor({ timeout: 60_000 });
   await ada.button('Clear uploads').click();
   for (const name of files) {
-    const { size } = await stat(join(disk, name));
+    const { size } = await stat(join(v.disk, name));
     const seen = await reading(ada);
     await ada.row(name).dblclick();
     const media = viewer(name).locator('video, audio');
@@ -280,7 +262,7 @@ test('several entries come down as one zip', async () => {
   await ada.row('film.vtt').click({ modifiers: ['Control'] });
   const [download] = await Promise.all([ada.page.waitForEvent('download'), ada.page.getByRole('button', { name: 'Download', exact: true }).click()]);
   expect(download.suggestedFilename()).toBe('Look.zip');
-  const saved = join(disk, 'down.zip');
+  const saved = join(v.disk, 'down.zip');
   await download.saveAs(saved);
   await ada.page.keyboard.press('Escape');
   await ada.pick(saved);
@@ -293,8 +275,8 @@ test('several entries come down as one zip', async () => {
 });
 
 test('on a phone too', async () => {
-  const phone = await Visitor.come(browser, { viewport: { width: 360, height: 740 }, colorScheme: 'dark', hasTouch: true });
-  await phone.signIn(server.url, 'ada', 'correct horse');
+  const phone = await Visitor.come(v.browser, { viewport: { width: 360, height: 740 }, colorScheme: 'dark', hasTouch: true });
+  await phone.signIn(v.server.url, 'ada', 'correct horse');
   await phone.row('Look').tap();
   await phone.row('paper.pdf').tap();
   await viewer('paper.pdf', phone).getByText('Page number 1', { exact: true }).waitFor();

@@ -1,50 +1,31 @@
 /** Pictures of files in tiles, in the viewer and what is known of them, in a real browser on the real binary. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Browser } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { beforeAll, expect, test, vi } from 'vitest';
 import { installed } from './programs';
 import { pdf, png } from './samples';
-import { Server } from './server';
-import { launch, Visitor } from './visitor';
+import { soon, visit } from './visit';
+import type { Visitor } from './visitor';
 
-const soon = { timeout: 20_000, interval: 50 };
-
-let server: Server;
-let browser: Browser;
+const v = visit();
 let ada: Visitor;
-let disk: string;
-
-beforeAll(async () => {
-  disk = await mkdtemp(join(tmpdir(), 'discord-cloud-thumbnails-'));
-  [server, browser] = await Promise.all([Server.start(), launch()]);
-  ada = await Visitor.come(browser);
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-  await rm(disk, { recursive: true, force: true });
-});
-
-afterEach(() => expect(ada.errors).toEqual([]));
+beforeAll(() => void (ada = v.ada));
 
 const drawing = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 160 120"><script>document.title = 'run'</script>
 <rect width="160" height="120" fill="#3060c0"/><circle cx="60" cy="60" r="40" fill="#e0b020"/></svg>`;
 
 test('a tile has the colours of its picture before it comes', async () => {
-  await writeFile(join(disk, 'dawn.png'), png(900, 560));
-  await writeFile(join(disk, 'drawing.svg'), drawing);
-  await writeFile(join(disk, 'paper.pdf'), pdf(['A paper', 'of some lines']));
-  await ada.setUp(server.setupURL);
+  await writeFile(join(v.disk, 'dawn.png'), png(900, 560));
+  await writeFile(join(v.disk, 'drawing.svg'), drawing);
+  await writeFile(join(v.disk, 'paper.pdf'), pdf(['A paper', 'of some lines']));
+  await v.setUp();
   let release = (): void => undefined;
   const held = new Promise<void>((r) => (release = r));
   await ada.page.route('**/thumbnail?size=256*', async (route) => {
     await held;
     await route.continue();
   });
-  await ada.drop([join(disk, 'dawn.png'), join(disk, 'drawing.svg'), join(disk, 'paper.pdf')]);
+  await ada.drop([join(v.disk, 'dawn.png'), join(v.disk, 'drawing.svg'), join(v.disk, 'paper.pdf')]);
   await ada.finished('3 uploads').waitFor();
   await ada.button('Clear uploads').click();
   await ada.button('Show as tiles').click();

@@ -1,43 +1,21 @@
 /** Uploads that are paused, left and taken up again, on the real binary; and how much memory one needs. */
-import { randomFillSync } from 'node:crypto';
-import { mkdtemp, open, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { open, readFile, stat, truncate, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Browser } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { beforeAll, expect, test, vi } from 'vitest';
 import { png } from './samples';
-import { Server } from './server';
-import { launch, sha256, Visitor } from './visitor';
+import { MiB, soon, visit } from './visit';
+import { sha256, Visitor } from './visitor';
 
-const MiB = 1 << 20;
-/** With three parts of 9.75 MiB under way one is stored when more than 30 MiB are sent. */
-const soon = { timeout: 20_000, interval: 50 };
+// With three parts of 9.75 MiB under way one is stored when more than 30 MiB are sent.
 
-let server: Server;
-let browser: Browser;
+const v = visit();
 let ada: Visitor;
-let disk: string;
-
 beforeAll(async () => {
-  disk = await mkdtemp(join(tmpdir(), 'discord-cloud-uploads-'));
-  [server, browser] = await Promise.all([Server.start(), launch()]);
-  ada = await Visitor.come(browser);
-  await ada.setUp(server.setupURL);
+  ada = v.ada;
+  await v.setUp();
 });
 
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-  await rm(disk, { recursive: true, force: true });
-});
-
-afterEach(() => expect(ada.errors).toEqual([]));
-
-async function file(name: string, size: number): Promise<string> {
-  const path = join(disk, name);
-  await writeFile(path, randomFillSync(Buffer.alloc(size)));
-  return path;
-}
+const file = (name: string, size: number) => v.file(name, size);
 
 const progress = (name: string) => ada.upload(name).getByRole('progressbar').evaluate((e: HTMLProgressElement) => e.value);
 
@@ -67,7 +45,7 @@ test('uploads are paused, and go on', async () => {
   await ada.button('Go on with first.bin').click();
   await ada.finished('2 uploads').waitFor();
   const down = await ada.download(() => ada.menu('first.bin', 'Download'));
-  expect(down.sha256).toBe(await sha256(join(disk, 'first.bin')));
+  expect(down.sha256).toBe(await sha256(join(v.disk, 'first.bin')));
   await ada.button('Clear uploads').click();
 });
 
@@ -187,8 +165,8 @@ test('a picture is pasted', async () => {
 });
 
 test('a phone has its camera among the ways to add files', async () => {
-  const phone = await Visitor.come(browser, { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
-  await phone.signIn(server.url, 'ada', 'correct horse');
+  const phone = await Visitor.come(v.browser, { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
+  await phone.signIn(v.server.url, 'ada', 'correct horse');
   await phone.button('Add').tap();
   const [chooser] = await Promise.all([phone.page.waitForEvent('filechooser'), phone.page.getByRole('menuitem', { name: 'Take a photo' }).tap()]);
   expect(await chooser.element().getAttribute('capture')).toBe('environment');
@@ -198,7 +176,7 @@ test('a phone has its camera among the ways to add files', async () => {
 
 /** What the processes of the browser have of memory for themselves, in MiB. */
 async function resident(): Promise<number> {
-  const devtools = await browser.newBrowserCDPSession();
+  const devtools = await v.browser.newBrowserCDPSession();
   const { processInfo } = await devtools.send('SystemInfo.getProcessInfo');
   await devtools.detach();
   let sum = 0;
@@ -219,7 +197,7 @@ async function held(): Promise<number> {
 
 test('a large file goes up with a few parts of it in memory', { timeout: 300_000 }, async () => {
   const size = Number(process.env['LARGE_MIB'] ?? 256);
-  const path = join(disk, 'large.bin');
+  const path = join(v.disk, 'large.bin');
   const handle = await open(path, 'w');
   await handle.close();
   await truncate(path, size * MiB);

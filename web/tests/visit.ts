@@ -32,14 +32,7 @@ export class Visit {
 
   /** Makes ada the administrator. */
   async setUp(): Promise<void> {
-    const { page } = this.ada;
-    await page.goto(this.server.setupURL);
-    await page.getByRole('heading', { name: 'Welcome to discord-cloud' }).waitFor();
-    await page.getByLabel('Name').fill('ada');
-    await page.getByLabel('Password', { exact: true }).fill(password);
-    await page.getByLabel('Password, once more').fill(password);
-    await this.ada.button('Create administrator').click();
-    await page.getByText('Connected').waitFor();
+    await this.ada.setUp(this.server.setupURL);
   }
 
   /** Another visitor with an account of their own. */

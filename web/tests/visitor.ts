@@ -49,6 +49,7 @@ export class Visitor {
   /** Becomes the administrator ada of a new server, by the address that it printed. */
   async setUp(url: string): Promise<void> {
     await this.page.goto(url);
+    await this.page.getByRole('heading', { name: 'Welcome to discord-cloud' }).waitFor();
     await this.page.getByLabel('Name').fill('ada');
     await this.page.getByLabel('Password', { exact: true }).fill('correct horse');
     await this.page.getByLabel('Password, once more').fill('correct horse');
