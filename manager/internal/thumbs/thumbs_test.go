@@ -249,6 +249,47 @@ func TestThumbs(t *testing.T) {
 	}
 }
 
+// A thumbnail whose object was collected while no manager ran goes after the next start.
+func TestThumbs_collected(t *testing.T) {
+	var o thumbs.Options
+	w := newWorld(t, func(of *thumbs.Options) {
+		of.Poll = time.Hour
+		o = *of
+	})
+	ctx := t.Context()
+	e := w.file("a.png")
+	w.becomes(e, meta.ThumbnailQueued)
+	if _, err := w.Store.Delete(ctx, []cloud.EntryID{e.ID}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := w.Store.Condemn(ctx, time.Now().Add(time.Hour), "", 10, false); err != nil || r.Objects != 1 {
+		t.Fatalf("collected: %+v, %v", r, err)
+	}
+	if _, err := w.Store.Thumbnail(ctx, e.Object); err != nil {
+		t.Fatalf("before the start: %v", err)
+	}
+	next, err := thumbs.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- next.Run(ctx) }()
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		if _, err = w.Store.Thumbnail(ctx, e.Object); errors.Is(err, cloud.ErrNotFound) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("after the start: %v", err)
+			break
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 // What services send that is no thumbnail becomes none, after three attempts it
 // has failed, and the service goes on being one.
 func TestThumbs_liars(t *testing.T) {
