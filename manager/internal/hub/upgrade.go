@@ -61,9 +61,12 @@ func statusOf(err error) int {
 func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := h.serve(w, r); err != nil {
 		status := statusOf(err)
-		if status == http.StatusInternalServerError {
+		switch {
+		case r.Context().Err() != nil:
+			h.Log.DebugContext(r.Context(), "upgrade ended by its sender")
+		case status == http.StatusInternalServerError:
 			h.Log.ErrorContext(r.Context(), "upgrade failed", "err", err)
-		} else {
+		default:
 			h.Log.DebugContext(r.Context(), "upgrade refused", "status", status, "err", err)
 		}
 		header := w.Header()

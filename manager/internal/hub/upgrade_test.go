@@ -1,9 +1,11 @@
 package hub_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -314,5 +316,19 @@ func TestStop(t *testing.T) {
 	s.done <- err
 	if err != nil {
 		t.Errorf("the service's connection ended with %v", err)
+	}
+}
+
+// Who has gone before he was let in is no error.
+func TestUpgrade_gone(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := httptest.NewRequestWithContext(ctx, "GET", w.url("type=client&key="+w.user("ada").token), nil)
+	r.Header.Set("Connection", "Upgrade")
+	r.Header.Set("Upgrade", "websocket")
+	w.hub.ServeHTTP(httptest.NewRecorder(), r)
+	if log := w.log.String(); strings.Contains(log, "level=ERROR") || !strings.Contains(log, "upgrade ended by its sender") {
+		t.Errorf("the log says\n%s", log)
 	}
 }
