@@ -52,7 +52,7 @@ test-browser: build
 # The flows of the page and of the packets on other backends than SQLite: see
 # docs/databases.md. Of a test run a few of them are a part, on two managers.
 BACKENDS := bouncer supabase managers
-FLOWS := doors|everySize|commandLine$$$$|names|version1|noiseInDiscord|threeServices|faultsOf|invite|changedWhileRead|thumbnailVersion1|thumbnailService|davLitmus|davCurl|davCadaver|davRclone$$|noSecrets
+FLOWS := doors|everySize|commandLine$$|names|version1|noiseInDiscord|threeServices|faultsOf|invite|changedWhileRead|thumbnailVersion1|thumbnailService|davLitmus|davCurl|davCadaver|davRclone$$|noSecrets
 PAGES := tests/page.e2e.ts tests/people.e2e.ts tests/uploads.e2e.ts tests/links.e2e.ts tests/browse.e2e.ts
 backends: build
 	set -e; for on in $(BACKENDS); do echo "on $$on:"; \
