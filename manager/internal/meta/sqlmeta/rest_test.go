@@ -5,6 +5,7 @@ package sqlmeta_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/http"
@@ -34,7 +35,7 @@ func TestRest(t *testing.T) {
 	server := pgtest.Start(t)
 	for name, run := range map[string]func(t *testing.T, p *supabasetest.Project){
 		"contract": func(t *testing.T, p *supabasetest.Project) { restContract(t, p.URL, config.Secret(p.Key)) },
-		"refused":  restRefused, "lost answers": restLost, "away": restAway, "changed": restChanged, "values": restValues,
+		"refused":  restRefused, "lost answers": restLost, "away": restAway, "changed": restChanged, "values": restValues, "behind": restBehind,
 		"round trips": restRoundTrips, "move": restMove, "together": restTogether,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -297,6 +298,43 @@ func restValues(t *testing.T, p *supabasetest.Project) {
 	}
 	if _, err := db.QueryContext(ctx, "SELECT interval '1 day'"); err == nil {
 		t.Error("a type that is not known is read")
+	}
+}
+
+// What a transaction has read and then changed is asked again behind its changes; that
+// this fails undoes nothing.
+func restBehind(t *testing.T, p *supabasetest.Project) {
+	p.Paste(`CREATE TABLE divisors (n BIGINT); INSERT INTO divisors VALUES (2); CREATE TABLE marks (n BIGINT); INSERT INTO marks VALUES (0)`)
+	client := restsql.New(restsql.Options{URL: p.URL, Key: config.Secret(p.Key), Lock: 1})
+	defer client.Close()
+	db := client.DB(1)
+	defer db.Close()
+	ctx := t.Context()
+	commit := func() restsql.Commit {
+		return restsql.Commit{Mark: restsql.Statement{Text: `UPDATE marks SET n = n + 1`}}
+	}
+	for i, step := range []struct{ read, write, calls int64 }{
+		{5, 5, 2},  // what is there is not known yet
+		{2, 10, 1}, // it was asked behind the change before
+		{1, 0, 3},  // behind this one nothing can be divided: then it is asked before
+	} {
+		p.Calls()
+		var got int64
+		if err := client.Update(ctx, db, "", commit, func(c *sql.Conn) error {
+			if err := c.QueryRowContext(ctx, `SELECT 10 / n FROM divisors`).Scan(&got); err != nil {
+				return err
+			}
+			_, err := c.ExecContext(ctx, `UPDATE divisors SET n = `+restsql.Place(1, step.write), step.write)
+			return err
+		}); err != nil {
+			t.Fatalf("step %d: %v", i, err)
+		}
+		if calls := int64(p.Calls()); got != step.read || calls != step.calls {
+			t.Errorf("step %d: read %d in %d calls, want %d in %d", i, got, calls, step.read, step.calls)
+		}
+	}
+	if got := p.Paste(`SELECT d.n, m.n FROM divisors d, marks m`); got != "0|3" {
+		t.Errorf("there is %s, want 0|3", got)
 	}
 }
 
