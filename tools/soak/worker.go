@@ -140,8 +140,8 @@ func (w *worker) change(ctx context.Context, d *doubt, do func(context.Context) 
 		w.soak.tally.did(d.kind, 0)
 		w.end(d, true)
 	case full(err):
-		w.refusedRoom(ctx, d)
 		w.end(d, false)
+		w.refusedRoom(ctx, d)
 	case rejected:
 		w.missed(d.kind, err)
 		w.end(d, false)
