@@ -24,6 +24,7 @@ type item struct {
 	err   error
 
 	mu   sync.Mutex
+	left bool // nobody waits for it any more, but those who travel with it
 	gone bool // Put has returned: the bytes are its caller's again
 }
 
@@ -49,8 +50,10 @@ var (
 	errNoNeed = errors.New("nothing waits any more")
 )
 
-// Put stores body in the channel that can take it first. See blob.Store. It
-// returns promptly when ctx ends, and does not read body any more then.
+// Put stores body in the channel that can take it first. See blob.Store. When ctx
+// ends it returns promptly, and does not read body any more; but for a message that
+// is on its way with others in it: that is sent to its end, as it may have to be sent
+// again just as it was, and Put returns how it ended.
 func (s *Store) Put(ctx context.Context, body blob.Body) (cloud.Ref, error) {
 	if ctx.Err() != nil {
 		return cloud.Ref{}, fmt.Errorf("put: %w", context.Cause(ctx))
@@ -312,14 +315,12 @@ func (s *Store) refs(x *send, m discord.Message) ([]cloud.Ref, error) {
 // again says whether an item whose message failed is to go with another. The
 // caller holds mu.
 func (s *Store) again(x *send, it *item, err error) bool {
-	if it.tries++; it.tries > len(s.lanes)+2 || it.isGone() {
+	if it.tries++; it.tries > len(s.lanes)+2 || it.isLeft() {
 		return false
 	}
 	switch {
 	case ofLane(err):
 		return len(s.lanes) > 1 // another may do
-	case errors.Is(err, errGone):
-		return true // another's bytes were taken away in the middle of the message
 	case errors.Is(err, cloud.ErrTooLarge) && len(x.items) > 1:
 		it.alone = true // then it shows who is too large
 		return true
@@ -342,35 +343,42 @@ func (it *item) finish(err error) {
 	}
 }
 
-func (it *item) isGone() bool {
+func (it *item) isLeft() bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	return it.gone
+	return it.left
 }
 
-// giveUp ends a Put that nobody waits for any more: its body is not read again,
-// and a message that is only its own is ended.
+// giveUp ends a Put that nobody waits for any more. A message that others are in as
+// well is left to go on: with other bytes than before it would be another message,
+// beside one whose answer was lost.
 func (s *Store) giveUp(it *item, cause error) {
 	it.mu.Lock()
-	it.gone = true
+	it.left = true
 	it.mu.Unlock()
 
 	s.mu.Lock()
+	for x := range s.sends {
+		if !slices.Contains(x.items, it) {
+			continue
+		}
+		if x.want--; x.want > 0 {
+			s.mu.Unlock()
+			<-it.done
+			return
+		}
+		x.cancel(cause)
+		break
+	}
 	defer s.mu.Unlock()
 	it.finish(cause)
 	if i := slices.Index(s.queue, it); i >= 0 {
 		s.queue = slices.Delete(s.queue, i, i+1)
 		s.settle()
-		return
 	}
-	for x := range s.sends {
-		if slices.Contains(x.items, it) {
-			if x.want--; x.want == 0 {
-				x.cancel(cause)
-			}
-			return
-		}
-	}
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.gone = true
 }
 
 // Size and Open make the item a blob.Body that is readable only while its Put
