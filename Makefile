@@ -40,10 +40,8 @@ test: lint test-go test-web test-browser test-backends $(SOAK) vuln
 UNWATCHED := modernc.org/... image/... golang.org/x/image/... github.com/disintegration/imaging
 RACE := -race $(foreach p,$(UNWATCHED),-gcflags='$(p)=-d=checkptr=0 -race=false')
 
-# The end-to-end tests wait for processes most of their time: one package more than
-# there are cores.
 test-go: page
-	$(GO) test $(RACE) -p $$(($$(getconf _NPROCESSORS_ONLN) + 1)) -timeout 15m ./...
+	$(GO) test $(RACE) -timeout 15m ./...
 
 test-web: web/node_modules/.package-lock.json
 	cd web && $(NPM) run --silent check && $(NPM) test --silent

@@ -193,7 +193,8 @@ func TestRun_ranges(t *testing.T) {
 			return bytes.NewReader(file).ReadAt(p, off)
 		}))
 		images(t, r, err)
-		if n := read.Load(); n > 8<<20 {
+		// How far ahead it reads while it decodes depends on how busy the machine is.
+		if n := read.Load(); n > int64(len(file))/2 {
 			t.Errorf("%v: %d of %d bytes read", args, n, len(file))
 		} else {
 			t.Logf("%v: %d of %d bytes read", args, n, len(file))
