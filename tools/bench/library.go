@@ -169,7 +169,7 @@ func (l *library) pages(ctx context.Context, c *rig.Client, folder int64, sort s
 	at := fmt.Sprintf("/api/entries/%d/children?sort=%s&limit=%d", folder, sort, limit)
 	for _, from := range []int{0, l.inBig / 2} {
 		path := fmt.Sprintf("%s&offset=%d", at, from)
-		for i := range n/2 + 1 {
+		for i := range min(n/2+1, (l.inBig-from)/limit) { // whole ones
 			var p page
 			ms, err := ask(ctx, c, path, &p)
 			if err != nil {
