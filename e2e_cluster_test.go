@@ -290,7 +290,7 @@ func (k *cluster) sockets(t *testing.T) int {
 // start needs no repair.
 func TestEndToEnd_killed(t *testing.T) {
 	t.Parallel() // much of it is waiting for processes
-	rounds := 30
+	rounds := 50
 	if testing.Short() {
 		rounds = 5
 	}
